@@ -1,0 +1,109 @@
+"""mesocosm: one population game, three ways: agents on a contact graph, mean-field game, neural mean-field game.
+
+The front door: these names are the public API, and nothing else is. They are loaded when they are first used, so that
+`import mesocosm` is fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mesocosm.clock import Clock as Clock
+    from mesocosm.clock import Interval as Interval
+    from mesocosm.clock import substeps as substeps
+    from mesocosm.compare import compare as compare
+    from mesocosm.device import Device as Device
+    from mesocosm.device import resolve_device as resolve_device
+    from mesocosm.dynamics import Context as Context
+    from mesocosm.dynamics import Dynamics as Dynamics
+    from mesocosm.dynamics import Labelled as Labelled
+    from mesocosm.dynamics import Trajectories as Trajectories
+    from mesocosm.equilibrium import MeanField as MeanField
+    from mesocosm.errors import ComponentError as ComponentError
+    from mesocosm.errors import DataError as DataError
+    from mesocosm.errors import DeviceError as DeviceError
+    from mesocosm.errors import DynamicsError as DynamicsError
+    from mesocosm.errors import InputError as InputError
+    from mesocosm.errors import MesocosmError as MesocosmError
+    from mesocosm.errors import RunError as RunError
+    from mesocosm.errors import ScenarioError as ScenarioError
+    from mesocosm.errors import StoreError as StoreError
+    from mesocosm.game import Control as Control
+    from mesocosm.game import FiniteStateGame as FiniteStateGame
+    from mesocosm.game import Game as Game
+    from mesocosm.game import Transition as Transition
+    from mesocosm.graph import ContactGraph as ContactGraph
+    from mesocosm.hooks import API_VERSION as API_VERSION
+    from mesocosm.hooks import Component as Component
+    from mesocosm.hooks import hookimpl as hookimpl
+    from mesocosm.mixing import DegreeLaw as DegreeLaw
+    from mesocosm.mixing import Mixing as Mixing
+    from mesocosm.options import DataPath as DataPath
+    from mesocosm.options import LearnFrom as LearnFrom
+    from mesocosm.options import Options as Options
+    from mesocosm.options import PolicyFrom as PolicyFrom
+    from mesocosm.options import PolicyOption as PolicyOption
+    from mesocosm.options import Reference as Reference
+    from mesocosm.policy import Policy as Policy
+    from mesocosm.policy import TabulatedPolicy as TabulatedPolicy
+    from mesocosm.problem import Population as Population
+    from mesocosm.problem import Problem as Problem
+    from mesocosm.registry import Registry as Registry
+    from mesocosm.results import Results as Results
+    from mesocosm.results import open_results as open_results
+    from mesocosm.scenario import Scenario as Scenario
+    from mesocosm.scheduler import build as build
+    from mesocosm.scheduler import load as load
+    from mesocosm.scheduler import parse as parse
+    from mesocosm.scheduler import run as run
+    from mesocosm.scheduler import simulate as simulate
+    from mesocosm.seeding import Streams as Streams
+
+_HOME = {
+    "clock": ("Clock", "Interval", "substeps"),
+    "compare": ("compare",),
+    "device": ("Device", "resolve_device"),
+    "dynamics": ("Context", "Dynamics", "Labelled", "Trajectories"),
+    "equilibrium": ("MeanField",),
+    "errors": (
+        "ComponentError",
+        "DataError",
+        "DeviceError",
+        "DynamicsError",
+        "InputError",
+        "MesocosmError",
+        "RunError",
+        "ScenarioError",
+        "StoreError",
+    ),
+    "game": ("Control", "FiniteStateGame", "Game", "Transition"),
+    "graph": ("ContactGraph",),
+    "hooks": ("API_VERSION", "Component", "hookimpl"),
+    "mixing": ("DegreeLaw", "Mixing"),
+    "options": ("DataPath", "LearnFrom", "Options", "PolicyFrom", "PolicyOption", "Reference"),
+    "policy": ("Policy", "TabulatedPolicy"),
+    "problem": ("Population", "Problem"),
+    "registry": ("Registry",),
+    "results": ("Results", "open_results"),
+    "scenario": ("Scenario",),
+    "scheduler": ("build", "load", "parse", "run", "simulate"),
+    "seeding": ("Streams",),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = sorted(_MODULE_OF)  # noqa: PLE0605
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'mesocosm' has no attribute '{name}'")
+    value = getattr(importlib.import_module(f"mesocosm.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

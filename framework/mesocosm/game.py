@@ -1,0 +1,242 @@
+"""What an author of a game writes.
+
+A game describes one representative agent. At each instant the agent **emits** something that its contacts feel, the
+dynamics **aggregates** the emissions of its contacts into the **field** that it receives, and the agent **responds**.
+Only the aggregation differs between dynamics, so a game is written once and every dynamics can run it.
+
+A finite-state game is a table of `Transition`s plus four functions, all of the same four arguments:
+
+    t        time, a float
+    state    state numbers, integers of any shape
+    field    what the agents receive, that shape plus a last axis of channels
+    control  what the agents choose, that shape
+
+They are called with one entry per agent by agent-based dynamics, and with one entry per (type, state) by mean-field ones;
+with NumPy arrays or torch tensors. Arithmetic and comparisons work on both, so most games need nothing else; where they do
+not suffice, take `xp = array_namespace(field)` from `array_api_compat`.
+
+A complete game: rumour spreading (Daley and Kendall 1964), where spreaders who meet the informed lose interest.
+
+>>> from mesocosm import FiniteStateGame, Options, Transition
+>>> class Rumour(FiniteStateGame):
+...     states = ("ignorant", "spreader", "stifler")
+...     channels = ("spreaders", "informed")
+...     def __init__(self, options):
+...         tell, lose = options.tell, options.lose
+...         self.transitions = (
+...             Transition.induced("ignorant", "spreader", rate=tell, channel="spreaders"),
+...             Transition.induced("spreader", "stifler", rate=lose, channel="informed"),
+...         )
+...     def emission(self, t, state, control):
+...         return self.stack([state == 1, state >= 1], like=control)
+>>> class RumourOptions(Options):
+...     tell: float = 0.4
+...     lose: float = 0.1
+>>> print(Rumour(RumourOptions()).table())
+ignorant -> spreader  at 0.4 * field[spreaders]
+spreader -> stifler   at 0.1 * field[informed]
+
+What you get free: checks, every closure, agents on any contact graph, learned dynamics, and, where `control` and costs
+are given, best responses, equilibria and exploitability.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from mesocosm.errors import InputError, suggestion
+
+Array = Any
+"""A NumPy array or a torch tensor."""
+
+
+@dataclass(frozen=True)
+class Transition:
+    """A jump from `source` to `target`, and how its intensity (per unit time) depends on field and control.
+
+    Use the constructors `spontaneous`, `induced` and `general`. The first two are what compiled and exact engines can
+    exploit; the third always works.
+    """
+
+    source: str
+    target: str
+    rate: float
+    channel: str | None = None
+    controlled: bool = False
+    intensity: Callable[[float, Array, Array], Array] | None = None
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.rate) and self.rate >= 0):
+            raise InputError(
+                f"rate {self.rate:g}", where=f"transition {self.source} -> {self.target}", rule="finite and not negative"
+            )
+        if self.source == self.target:
+            raise InputError(f"{self.source} -> {self.target}", where="transition", rule="source and target differ")
+
+    @classmethod
+    def spontaneous(cls, source: str, target: str, *, rate: float, controlled: bool = False) -> Transition:
+        """Intensity `rate`, times the agent's control where `controlled`."""
+        return cls(source, target, rate, None, controlled)
+
+    @classmethod
+    def induced(
+        cls, source: str, target: str, *, rate: float, channel: str, controlled: bool = False
+    ) -> Transition:
+        """Intensity `rate * field[channel]`, times the agent's control where `controlled`."""
+        return cls(source, target, rate, channel, controlled)
+
+    @classmethod
+    def general(cls, source: str, target: str, intensity: Callable[[float, Array, Array], Array]) -> Transition:
+        """Intensity `intensity(t, field, control)`; field has shape [..., channel], control and the result [...]."""
+        return cls(source, target, 1.0, None, False, intensity)
+
+    def describe(self) -> str:
+        """The intensity in words: `0.3 * field[infected] * control`."""
+        if self.intensity is not None:
+            return f"{getattr(self.intensity, '__name__', 'intensity')}(t, field, control)"
+        parts = [f"{self.rate:g}"]
+        if self.channel is not None:
+            parts.append(f"field[{self.channel}]")
+        if self.controlled:
+            parts.append("control")
+        return " * ".join(parts)
+
+
+@dataclass(frozen=True)
+class Control:
+    """What an agent may choose: a number in [minimum, maximum], in some states only.
+
+    `neutral` is the control in every other state, and everywhere under the policy `none`.
+    """
+
+    name: str
+    states: tuple[str, ...]
+    minimum: float
+    maximum: float
+    neutral: float
+
+    def __post_init__(self) -> None:
+        if not self.minimum <= self.neutral <= self.maximum:
+            raise InputError(
+                f"control '{self.name}' with minimum {self.minimum:g}, neutral {self.neutral:g}, "
+                f"maximum {self.maximum:g}",
+                where="game",
+                rule="minimum <= neutral <= maximum",
+            )
+
+
+class Game(ABC):
+    """A population game. Subclass `FiniteStateGame`."""
+
+    channels: ClassVar[tuple[str, ...]]
+    """Names of what agents emit, in the order of the last axis of emissions and fields."""
+
+    normalise: ClassVar[str] = "sum"
+    """`sum`: the field adds up over contacts (contagion); `mean`: it averages over them (opinions, reserves)."""
+
+
+class FiniteStateGame(Game):
+    """A game whose agents are in one of finitely many states and jump between them.
+
+    You must write: `states`, `channels`, `transitions` and `emission`. Where agents choose, also `control`,
+    `running_cost`, and `best_control` if it has a closed form. Costs are per agent and per unit time.
+    """
+
+    states: ClassVar[tuple[str, ...]]
+    """State names; agents start in the first one unless the scenario says otherwise."""
+
+    at_risk: ClassVar[str | None] = None
+    """State that an epidemic empties: the attack rate is one minus its share at the end. None where there is none."""
+
+    transitions: tuple[Transition, ...]
+    control: Control | None = None
+
+    @abstractmethod
+    def emission(self, t: float, state: Array, control: Array) -> Array:
+        """What an agent exposes to its contacts: shapes [...] to [..., channel]."""
+
+    def running_cost(self, t: float, state: Array, field: Array, control: Array) -> Array:
+        """Cost per unit time, shape [...]; zero unless overridden."""
+        return 0.0 * control
+
+    def terminal_cost(self, state: Array, field: Array) -> Array:
+        """Cost at the horizon, shape [...]; zero unless overridden."""
+        return 0.0 * field[..., 0]
+
+    @property
+    def has_costs(self) -> bool:
+        """Whether this game has costs: true where there is a control, or a cost is overridden."""
+        own = type(self)
+        return (
+            self.control is not None
+            or own.running_cost is not FiniteStateGame.running_cost
+            or own.terminal_cost is not FiniteStateGame.terminal_cost
+        )
+
+    def best_control(self, t: float, field: Array, value: Array) -> Array:
+        """The control in each state that minimises the Hamiltonian `running_cost + sum_r q_r (value' - value)`.
+
+        Shapes: field [..., channel], value [..., state] to [..., state]. This general version searches 65 points and
+        refines the best by golden section (relative accuracy 1e-9 of the range for a convex Hamiltonian); override it
+        with the closed form where there is one.
+        """
+        from mesocosm.hamiltonian import minimise_hamiltonian
+
+        return minimise_hamiltonian(self, t, field, value)
+
+    def check(self) -> None:
+        """Raise `InputError` for a table that names unknown states or channels; called once when a run is built."""
+        for transition in self.transitions:
+            for state in (transition.source, transition.target):
+                self.state_index(state)
+            if transition.channel is not None and transition.channel not in self.channels:
+                raise InputError(
+                    f"channel '{transition.channel}'",
+                    where=f"game {type(self).__name__}",
+                    hint=suggestion(transition.channel, self.channels),
+                )
+        for state in self.control.states if self.control else ():
+            self.state_index(state)
+
+    def state_index(self, name: str) -> int:
+        """Number of a state; an error suggests the nearest name."""
+        if name not in self.states:
+            raise InputError(
+                f"state '{name}'", where=f"game {type(self).__name__}", hint=suggestion(name, self.states)
+            )
+        return self.states.index(name)
+
+    def intensity(self, transition: Transition, t: float, field: Array, control: Array) -> Array:
+        """Intensity of a transition for agents in its source state: field [..., channel], control [...] to [...]."""
+        if transition.intensity is not None:
+            return transition.intensity(t, field, control)
+        result = transition.rate + 0.0 * control
+        if transition.channel is not None:
+            result = result * field[..., self.channels.index(transition.channel)]
+        return result * control if transition.controlled else result
+
+    def neutral_control(self, like: Array) -> Array:
+        """The control of an agent that does not choose, in the shape and library of `like`."""
+        return 0.0 * like + (self.control.neutral if self.control else 1.0)
+
+    def table(self) -> str:
+        """The transitions, one a line, as one reads them."""
+        left = max(len(transition.source) for transition in self.transitions)
+        right = max(len(transition.target) for transition in self.transitions)
+        lines = (
+            f"{transition.source:<{left}} -> {transition.target:<{right}}  at {transition.describe()}"
+            for transition in self.transitions
+        )
+        return "\n".join(lines)
+
+    @staticmethod
+    def stack(columns: Sequence[Array], like: Array) -> Array:
+        """Channels side by side: arrays of shape [...] to one of shape [..., channel], in the precision of `like`."""
+        xp = array_namespace(like)
+        return xp.stack([1.0 * column + 0.0 * like for column in columns], axis=-1)

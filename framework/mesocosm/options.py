@@ -1,0 +1,97 @@
+"""Options of components: pydantic models that refuse what they do not know.
+
+Every component has an options model, a subclass of `Options`, in a module that imports nothing heavy. Give each field a
+range and a description with its unit: errors, the JSON Schema and the reference pages are made from them.
+
+A field of type `Reference` (or a subclass) names another dynamics of the scenario; the scheduler runs that one first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationInfo
+
+
+class Options(BaseModel):
+    """Base of all options: frozen, no unknown keys, no NaN or infinity, numbers are not read from strings."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=False, allow_inf_nan=False, populate_by_name=True, coerce_numbers_to_str=False
+    )
+
+
+class Reference(Options):
+    """`{from: label}`: something of another dynamics of the same scenario."""
+
+    from_: str = Field(alias="from", description="label of another dynamics of this scenario")
+
+
+class PolicyFrom(Reference):
+    """`{from: label}`: play the policy that another dynamics found."""
+
+
+class ConstantControl(Options):
+    """`{constant: value}`: everyone who can choose always chooses this."""
+
+    constant: float = Field(description="the control, within the range of the game's control")
+
+
+class LearnFrom(Reference):
+    """`{from: label, until: time}`: learn from the trajectories of another dynamics, or from a table."""
+
+    until: float | None = Field(
+        default=None, gt=0, description="end of the training window; what is later is held out. Default: no hold-out"
+    )
+
+
+def _policy_tag(value: Any) -> str:
+    if isinstance(value, ConstantControl) or (isinstance(value, Mapping) and "constant" in value):
+        return "constant"
+    if isinstance(value, PolicyFrom) or isinstance(value, Mapping):
+        return "from"
+    return "none"
+
+
+PolicyOption = Annotated[
+    Annotated[Literal["none"], Tag("none")]
+    | Annotated[ConstantControl, Tag("constant")]
+    | Annotated[PolicyFrom, Tag("from")],
+    Discriminator(_policy_tag),
+]
+"""`none`, `{constant: value}` or `{from: label}`."""
+
+
+def _locate(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, str):
+        return value
+    places: Mapping[str, Any] = info.context or {}
+    if value.startswith("data:"):
+        root = places.get("data")
+        if not root:
+            raise ValueError(
+                f"'{value}' is looked up under the folder named by MESOCOSM_DATA, which is not set; set it to that folder"
+            )
+        path = Path(str(root)) / value.removeprefix("data:")
+    else:
+        path = Path(str(places.get("folder", "."))) / value
+    if not path.is_file():
+        raise ValueError(f"no file '{value}' (looked at {path}); paths are relative to the scenario file")
+    return path
+
+
+DataPath = Annotated[Path, BeforeValidator(_locate)]
+"""A file: relative to the scenario, or `data:NAME` under MESOCOSM_DATA. It must exist when the scenario is read."""
+
+
+def references(options: Options) -> Iterator[tuple[str, Reference]]:
+    """Every reference in an options model, as (dotted option name, reference)."""
+    for name, field in type(options).model_fields.items():
+        value = getattr(options, name)
+        if isinstance(value, Reference):
+            yield field.alias or name, value
+        elif isinstance(value, Options):
+            for inner, reference in references(value):
+                yield f"{field.alias or name}.{inner}", reference
