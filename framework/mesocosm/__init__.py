@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from mesocosm.dynamics import Dynamics as Dynamics
     from mesocosm.dynamics import Labelled as Labelled
     from mesocosm.dynamics import Trajectories as Trajectories
+    from mesocosm.equilibrium import Flow as Flow
     from mesocosm.equilibrium import MeanField as MeanField
+    from mesocosm.equilibrium import half_step_grid as half_step_grid
     from mesocosm.errors import ComponentError as ComponentError
     from mesocosm.errors import DataError as DataError
     from mesocosm.errors import DeviceError as DeviceError
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from mesocosm.hooks import hookimpl as hookimpl
     from mesocosm.mixing import DegreeLaw as DegreeLaw
     from mesocosm.mixing import Mixing as Mixing
+    from mesocosm.options import ConstantControl as ConstantControl
     from mesocosm.options import DataPath as DataPath
     from mesocosm.options import LearnFrom as LearnFrom
     from mesocosm.options import Options as Options
@@ -48,6 +51,8 @@ if TYPE_CHECKING:
     from mesocosm.options import Reference as Reference
     from mesocosm.policy import Policy as Policy
     from mesocosm.policy import TabulatedPolicy as TabulatedPolicy
+    from mesocosm.policy import constant_control as constant_control
+    from mesocosm.policy import no_control as no_control
     from mesocosm.problem import Population as Population
     from mesocosm.problem import Problem as Problem
     from mesocosm.registry import Registry as Registry
@@ -57,6 +62,7 @@ if TYPE_CHECKING:
     from mesocosm.scheduler import build as build
     from mesocosm.scheduler import load as load
     from mesocosm.scheduler import parse as parse
+    from mesocosm.scheduler import resume as resume
     from mesocosm.scheduler import run as run
     from mesocosm.scheduler import simulate as simulate
     from mesocosm.seeding import Streams as Streams
@@ -66,7 +72,7 @@ _HOME = {
     "compare": ("compare",),
     "device": ("Device", "resolve_device"),
     "dynamics": ("Context", "Dynamics", "Labelled", "Trajectories"),
-    "equilibrium": ("MeanField",),
+    "equilibrium": ("Flow", "MeanField", "half_step_grid"),
     "errors": (
         "ComponentError",
         "DataError",
@@ -82,13 +88,13 @@ _HOME = {
     "graph": ("ContactGraph",),
     "hooks": ("API_VERSION", "Component", "hookimpl"),
     "mixing": ("DegreeLaw", "Mixing"),
-    "options": ("DataPath", "LearnFrom", "Options", "PolicyFrom", "PolicyOption", "Reference"),
-    "policy": ("Policy", "TabulatedPolicy"),
+    "options": ("ConstantControl", "DataPath", "LearnFrom", "Options", "PolicyFrom", "PolicyOption", "Reference"),
+    "policy": ("Policy", "TabulatedPolicy", "constant_control", "no_control"),
     "problem": ("Population", "Problem"),
     "registry": ("Registry",),
     "results": ("Results", "open_results"),
     "scenario": ("Scenario",),
-    "scheduler": ("build", "load", "parse", "run", "simulate"),
+    "scheduler": ("build", "load", "parse", "resume", "run", "simulate"),
     "seeding": ("Streams",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

@@ -238,5 +238,7 @@ class FiniteStateGame(Game):
     @staticmethod
     def stack(columns: Sequence[Array], like: Array) -> Array:
         """Channels side by side: arrays of shape [...] to one of shape [..., channel], in the precision of `like`."""
-        xp = array_namespace(like)
-        return xp.stack([1.0 * column + 0.0 * like for column in columns], axis=-1)
+        wide = [1.0 * column + 0.0 * like for column in columns]
+        if isinstance(like, np.ndarray):
+            return np.stack(wide, axis=-1)
+        return array_namespace(like).stack(wide, axis=-1)

@@ -92,12 +92,12 @@ class ContactGraph:
         Parameters: `source` and `target`, integer nodes of shape [edges]; `weights` of shape [edges], positive and finite.
         Errors: `InputError` for nodes out of range, self-loops, parallel edges and weights that are not positive.
         """
-        first, second = np.asarray(source, np.int64).ravel(), np.asarray(target, np.int64).ravel()
+        first, second = _nodes(source), _nodes(target)
         values = None if weights is None else np.asarray(weights, np.float64).ravel()
         _check_edges(node_count, first, second, values)
-        rows, columns = np.concatenate([first, second]), np.concatenate([second, first])
-        order = np.argsort(rows * node_count + columns, kind="stable")
-        keys = (rows * node_count + columns)[order]
+        keys = np.concatenate([first * node_count + second, second * node_count + first])
+        order = None if values is None else np.argsort(keys)
+        keys = np.sort(keys) if order is None else keys[order]
         repeated = np.flatnonzero(keys[1:] == keys[:-1])
         if repeated.size:
             pair = divmod(int(keys[repeated[0]]), node_count)
@@ -108,10 +108,12 @@ class ContactGraph:
                 hint="merge parallel edges into one with a weight",
             )
         indptr = np.zeros(node_count + 1, np.int64)
-        np.cumsum(np.bincount(rows, minlength=node_count), out=indptr[1:])
+        degrees = np.bincount(first, minlength=node_count) + np.bincount(second, minlength=node_count)
+        np.cumsum(degrees, out=indptr[1:])
+        columns = keys - np.repeat(np.arange(node_count, dtype=np.int64) * node_count, degrees)
         both = None if values is None else np.concatenate([values, values])[order]
         named = {name: np.asarray(column) for name, column in (attributes or {}).items()}
-        return cls(node_count, indptr, columns[order], both, named, degree_law=degree_law)
+        return cls(node_count, indptr, columns, both, named, degree_law=degree_law)
 
     @classmethod
     def from_networkx(cls, graph: networkx.Graph[Any], weight: str = "weight") -> ContactGraph:
@@ -129,19 +131,23 @@ class ContactGraph:
             )
         nodes = list(graph)
         number = {node: index for index, node in enumerate(nodes)}
-        edges = list(graph.edges(data=weight))
-        source = np.fromiter((number[a] for a, _, _ in edges), np.int64, len(edges))
-        target = np.fromiter((number[b] for _, b, _ in edges), np.int64, len(edges))
+        source: list[int] = []
+        target: list[int] = []
+        values: list[Any] = []
+        for node, neighbours in graph.adjacency():
+            index = number[node]
+            # An edge stands in both of its rows: keep the one that names the smaller node first.
+            found = [(number[other], data) for other, data in neighbours.items() if number[other] >= index]
+            source += [index] * len(found)
+            target += [other for other, _ in found]
+            values += [data.get(weight) for _, data in found]
         weights = None
-        if any(value is not None for _, _, value in edges):
-            weights = np.array([1.0 if value is None else float(value) for _, _, value in edges])
-        attributes: dict[str, Any] = {}
+        if any(value is not None for value in values):
+            weights = np.array([1.0 if value is None else float(value) for value in values])
+        attributes = _shared_attributes(graph, nodes)
         if nodes != list(range(len(nodes))):
-            attributes["node"] = np.array([str(node) for node in nodes])
-        shared = set.intersection(*(set(graph.nodes[node]) for node in nodes)) if nodes else set()
-        for name in sorted(shared, key=str):
-            attributes[str(name)] = np.array([graph.nodes[node][name] for node in nodes])
-        return cls.from_edges(len(nodes), source, target, weights, attributes)
+            attributes = {"node": np.array([str(node) for node in nodes]), **attributes}
+        return cls.from_edges(len(nodes), np.array(source, np.int64), np.array(target, np.int64), weights, attributes)
 
     def to_networkx(self) -> networkx.Graph[Any]:
         """The same graph for networkx, with attributes, and weights where there are any.
@@ -191,8 +197,8 @@ class ContactGraph:
             return np.ones(self.node_count)
         if self.weights is None:
             return self.degrees.astype(np.float64)
-        sums = np.concatenate([[0.0], np.cumsum(self.weights)])
-        return np.asarray(sums[self.indptr[1:]] - sums[self.indptr[:-1]], np.float64)
+        rows = np.repeat(np.arange(self.node_count), self.degrees)
+        return np.bincount(rows, self.weights, minlength=self.node_count).astype(np.float64)
 
     @cached_property
     def adjacency(self) -> csr_array:
@@ -224,15 +230,31 @@ class ContactGraph:
         names, index = np.unique(self.attributes[attribute].astype(str), return_inverse=True)
         return tuple(str(name) for name in names), index.astype(np.int64)
 
-    def mixing(
-        self, closure: str, *, normalise: str = "sum", group: str = "group", degrees: str = "graph"
-    ) -> Mixing:
+    def mixing(self, closure: str, *, normalise: str = "sum", group: str = "group", degrees: str = "graph") -> Mixing:
         """Types and mixing matrix of a mean-field closure: homogeneous, degree, group or individual.
 
         `normalise` is `sum` (contagion) or `mean` (averaging); `group` names the node attribute of the group closure;
         `degrees` is `graph` (the degrees of this graph) or `law` (the law that they were drawn from).
         """
         return build_mixing(self, closure, normalise=normalise, group=group, degrees=degrees)
+
+
+def _nodes(values: ArrayLike) -> IntArray:
+    """Node numbers, flat. Errors: `InputError` for anything but integers."""
+    array = np.asarray(values).ravel()
+    if array.size and array.dtype.kind not in "iu":
+        raise InputError(f"nodes of type {array.dtype}", where="graph", rule="nodes are integers, 0 to N-1")
+    return array.astype(np.int64)
+
+
+def _shared_attributes(graph: networkx.Graph[Any], nodes: list[Any]) -> dict[str, NDArray[Any]]:
+    """The node attributes that every node has."""
+    shared = set(graph.nodes[nodes[0]]) if nodes else set()
+    for node in nodes:
+        shared &= graph.nodes[node].keys()
+        if not shared:
+            break
+    return {str(name): np.array([graph.nodes[node][name] for node in nodes]) for name in sorted(shared, key=str)}
 
 
 def _check_edges(node_count: int, source: IntArray, target: IntArray, weights: FloatArray | None) -> None:

@@ -69,14 +69,14 @@ class Mixing:
 
     def field(self, emission: FloatArray) -> FloatArray:
         """Field of each type from the mean emission of each type: shapes [..., T, channel] to [..., T, channel]."""
-        result = np.zeros_like(emission)
+        result: FloatArray | float = 0.0
         if self.left is not None and self.right is not None:
-            result += self.left[:, None] * np.einsum("...tc,t->...c", emission, self.right)[..., None, :]
+            result = self.left[:, None] * (self.right @ emission)[..., None, :]
         if self.matrix is not None:
             rows = np.moveaxis(emission, -2, 0)
             product = self.matrix @ rows.reshape(len(self.types), -1)
-            result += np.moveaxis(np.asarray(product).reshape(rows.shape), 0, -2)
-        return result
+            result = result + np.moveaxis(np.asarray(product).reshape(rows.shape), 0, -2)
+        return np.asarray(result, np.float64)
 
     def dense(self) -> FloatArray:
         """K written out, shape [T, T]."""

@@ -16,8 +16,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from array_api_compat import array_namespace
-
 from mesocosm import Control, FiniteStateGame, Transition
 from mesocosm_games.options import EffortOptions, SEIROptions, SIROptions, SISOptions
 
@@ -63,11 +61,10 @@ class Epidemic(FiniteStateGame):
         result = 1.0 + 0.0 * value
         if self.effort is None:
             return result
-        xp = array_namespace(value)
         susceptible = self.states.index("S")
         risk = value[..., self.states.index(self.infection_leads_to)] - value[..., susceptible]
         level = 1.0 - self.options.beta * field[..., 0] * risk / self.effort.cost
-        result[..., susceptible] = xp.clip(level, self.effort.minimum, 1.0)
+        result[..., susceptible] = level.clip(self.effort.minimum, 1.0)
         return result
 
 

@@ -1,0 +1,119 @@
+"""What a comparison says: one row per dynamics, observable and measure, and the table that people read.
+
+    sup_gap      largest distance over time between the curves of the means
+    l2_gap       root mean square over time of that distance
+    peak_size    largest value of each replicate, averaged over replicates
+    peak_time    the first time at which it is reached, averaged over replicates
+    attack_rate  one minus the share still at risk at the end
+    cost         expected cost per agent
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+MEASURES: Mapping[str, str] = {
+    "sup_gap": "largest gap",
+    "l2_gap": "root mean square gap",
+    "peak_size": "peak size",
+    "peak_time": "peak time",
+    "attack_rate": "attack rate",
+    "cost": "cost",
+}
+"""Every measure, in the order of a table, and its name for people."""
+
+DISTANCES = ("sup_gap", "l2_gap")
+"""The measures that are distances between curves; the others are differences of numbers."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measure of one observable: a dynamics against the reference.
+
+    Attributes
+    ----------
+    dynamics, observable, measure: its label, such as `occupancy.I`, and one of `MEASURES`.
+    value, reference_value: the measure on either side. For `sup_gap` the two means at the time of the largest distance;
+        NaN for `l2_gap`.
+    gap: the distance between the curves, never negative; for numbers `value - reference_value`.
+    low, high: 95 % interval of the gap; NaN where the noise of a side is unknown.
+    exceeds_noise: whether the gap is more than the Monte Carlo noise of the two sides; None where that is unknown.
+    """
+
+    dynamics: str
+    observable: str
+    measure: str
+    value: float
+    reference_value: float
+    gap: float
+    low: float
+    high: float
+    exceeds_noise: bool | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Every dynamics against the one labelled `reference`."""
+
+    reference: str
+    rows: tuple[Row, ...] = ()
+
+    def table(self) -> str:
+        """The rows as a plain-text table."""
+        return table_of(self.rows, self.reference)
+
+
+def decimals(row: Row) -> int:
+    """Decimal places that the interval of a row supports: two digits of its half width, else four of the gap."""
+    half = (row.high - row.low) / 2
+    size, digits = (half, 2) if math.isfinite(half) and half > 0 else (abs(row.gap), 4)
+    if size == 0:
+        size = max(abs(number) for number in (row.value, row.reference_value, 1.0) if math.isfinite(number))
+    return min(12, max(0, digits - 1 - math.floor(math.log10(size))))
+
+
+def number(value: float, places: int) -> str:
+    """A number with a fixed count of decimals; a dash where there is none."""
+    return f"{value:.{places}f}" if math.isfinite(value) else "–"
+
+
+def verdict(row: Row) -> str:
+    """Whether the gap of a row is real, in two words."""
+    return {True: "beyond noise", False: "within noise", None: "noise unknown"}[row.exceeds_noise]
+
+
+def cells(row: Row) -> tuple[str, str, str, str, str]:
+    """The numbers of a row for people: value, reference value, gap, interval, verdict."""
+    places = decimals(row)
+    interval = f"[{row.low:.{places}f}, {row.high:.{places}f}]" if math.isfinite(row.low) else "–"
+    plain = (number(item, places) for item in (row.value, row.reference_value, row.gap))
+    value, reference_value, gap = plain
+    return value, reference_value, gap, interval, verdict(row)
+
+
+def table_of(rows: Iterable[Row], reference: str) -> str:
+    """Rows as aligned text, one line each under a header; one sentence where there are none."""
+    lines = [("dynamics", "observable", "measure", "value", reference, "gap", "95 % interval", "against noise")]
+    lines += [(row.dynamics, row.observable, MEASURES[row.measure], *cells(row)) for row in rows]
+    if len(lines) == 1:
+        return f"nothing to compare with {reference}" if reference else "nothing was compared"
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join(_aligned(line, widths) for line in lines)
+
+
+def _aligned(line: tuple[str, ...], widths: list[int]) -> str:
+    """Words to the left, numbers to the right."""
+    padded = [
+        cell.rjust(width) if 3 <= column <= 6 else cell.ljust(width)
+        for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+    ]
+    return "  ".join(padded).rstrip()
+
+
+def largest_gap(rows: Iterable[Row], dynamics: str) -> Row | None:
+    """The row that answers how far a dynamics is from the reference: its largest `sup_gap` of an occupancy, else of all."""
+    gaps = [row for row in rows if row.dynamics == dynamics and row.measure == "sup_gap"]
+    shares = [row for row in gaps if row.observable.startswith("occupancy.")]
+    return max(shares or gaps, key=lambda row: row.gap, default=None)

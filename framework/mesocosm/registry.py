@@ -1,0 +1,242 @@
+"""Find, isolate, check and list plugins; look a component up by name.
+
+A plugin ends as `loaded`, `disabled` or `failed` with its reason. A failed one costs the others nothing: it is a line in
+`mesocosm plugins`, and an error only where a scenario needs one of its components. What a component names as its factory is
+imported when a scenario is run with it, its options when a scenario is read with it, and nothing before.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from mesocosm import hooks
+from mesocosm.errors import ComponentError, suggestion
+from mesocosm.hooks import API_VERSION, KINDS, Component
+from mesocosm.options import Options
+
+GROUP = "mesocosm.plugins"
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """What became of one plugin: `status` is loaded, disabled or failed; `reason` says why where it failed."""
+
+    name: str
+    distribution: str
+    version: str
+    status: str
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"plugin '{self.name}' ({self.distribution} {self.version})"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A component and the plugin that it comes from."""
+
+    component: Component
+    plugin: Plugin
+
+
+class Registry:
+    """The plugins of this process. `Registry.discover()` finds the installed ones."""
+
+    def __init__(self) -> None:
+        self.plugins: list[Plugin] = []
+        self.warnings: list[str] = []
+        self._entries: list[Entry] = []
+        self._manager = pluggy.PluginManager("mesocosm")
+        self._manager.add_hookspecs(hooks)
+        self._plugin_of: dict[str, Plugin] = {}
+
+    @classmethod
+    def discover(cls, files: Sequence[Path] = (), disabled: Iterable[str] = ()) -> Registry:
+        """Installed plugins (entry points of `mesocosm.plugins`) and single files, less the disabled names."""
+        registry, off = cls(), set(disabled)
+        for point in sorted(metadata.entry_points(group=GROUP), key=lambda point: point.name):
+            origin = point.dist
+            distribution, version = (origin.name, origin.version) if origin else ("unknown", "")
+            if point.name in off:
+                registry.plugins.append(Plugin(point.name, distribution, version, "disabled"))
+                continue
+            try:
+                module = point.load()
+            except Exception as error:
+                registry._failed(point.name, distribution, version, f"cannot be imported: {_brief(error)}")
+            else:
+                registry.add(module, point.name, distribution, version)
+        for file in files:
+            registry.add_file(file)
+        return registry
+
+    def add_file(self, path: Path) -> None:
+        """Load one Python file as a plugin; an error at once where it cannot be, since it was asked for by name."""
+        name = f"mesocosm_file_{path.stem}"
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None or not path.is_file():
+            raise ComponentError(f"no Python file '{path}'", where="-p", hint="give the path of a plugin's .py file")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            del sys.modules[name]
+            raise ComponentError(f"cannot be imported: {_brief(error)}", where=str(path)) from error
+        plugin = self.add(module, path.stem, str(path), "")
+        if plugin.status == "failed":
+            raise ComponentError(plugin.reason, where=str(path))
+
+    def add(self, module: ModuleType | object, name: str, distribution: str, version: str) -> Plugin:
+        """Register a module or object with hook implementations."""
+        try:
+            self._manager.register(module, name=name)
+            self._manager.check_pending()
+            entries = [*self._announced(name)]
+        except Exception as error:
+            if self._manager.has_plugin(name):
+                self._manager.unregister(name=name)
+            reason = _brief(error)
+            if isinstance(error, pluggy.PluginValidationError):
+                known = [key for key in vars(hooks) if key.startswith("mesocosm_")]
+                reason = f"{reason}; hooks are: {', '.join(known)}"
+            return self._failed(name, distribution, version, reason)
+        plugin = Plugin(name, distribution, version, "loaded")
+        self.plugins.append(plugin)
+        self._plugin_of[name] = plugin
+        self._entries.extend(Entry(component, plugin) for component in entries)
+        return plugin
+
+    def _announced(self, name: str) -> Iterator[Component]:
+        for implementation in self._manager.hook.mesocosm_components.get_hookimpls():
+            if implementation.plugin_name != name:
+                continue
+            for component in implementation.function():
+                if not isinstance(component, Component):
+                    raise TypeError(f"mesocosm_components gave {component!r}, which is not a Component")
+                if component.kind not in KINDS:
+                    raise ValueError(f"component '{component.name}' has kind '{component.kind}'; kinds: {', '.join(KINDS)}")
+                if component.api != API_VERSION:
+                    raise ValueError(
+                        f"component '{component.name}' was written for plugin interface {component.api}; "
+                        f"this is {API_VERSION}; install a matching version"
+                    )
+                yield component
+
+    def _failed(self, name: str, distribution: str, version: str, reason: str) -> Plugin:
+        plugin = Plugin(name, distribution, version, "failed", reason)
+        self.plugins.append(plugin)
+        self.warnings.append(f"{plugin} failed and is left out: {reason}")
+        return plugin
+
+    def entries(self, kind: str | None = None) -> list[Entry]:
+        """All components, or those of one kind, by kind and name."""
+        chosen = [entry for entry in self._entries if kind in (None, entry.component.kind)]
+        return sorted(chosen, key=lambda entry: (KINDS.index(entry.component.kind), entry.component.name))
+
+    def entry(self, kind: str, name: str) -> Entry:
+        """The one component with this kind and name; `ComponentError` where there is none, or more than one."""
+        found = [entry for entry in self._entries if (entry.component.kind, entry.component.name) == (kind, name)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise ComponentError(
+                f"{kind} '{name}' is registered by {' and by '.join(str(entry.plugin) for entry in found)}",
+                rule="names are unique",
+                hint="disable one of them with --no-plugin",
+            )
+        failed = [f"{plugin} failed: {plugin.reason}" for plugin in self.plugins if plugin.status == "failed"]
+        raise ComponentError(
+            f"no {kind} is called '{name}'",
+            rule=suggestion(name, [entry.component.name for entry in self.entries(kind)]),
+            hint="; ".join(failed),
+        )
+
+    def options_model(self, kind: str, name: str) -> type[Options]:
+        """The options model of a component."""
+        entry = self.entry(kind, name)
+        model = self._import(entry, entry.component.options, "options")
+        if not (isinstance(model, type) and issubclass(model, Options)):
+            raise ComponentError(
+                f"options '{entry.component.options}' of {kind} '{name}'",
+                where=str(entry.plugin),
+                rule="must be a subclass of mesocosm.Options",
+            )
+        return model
+
+    def factory(self, kind: str, name: str) -> Callable[..., Any]:
+        """What makes a component; imports it, and names a missing requirement with how to install it."""
+        entry = self.entry(kind, name)
+        for requirement in entry.component.requires:
+            try:
+                metadata.version(requirement)
+            except metadata.PackageNotFoundError:
+                raise ComponentError(
+                    f"{kind} '{name}' needs the package '{requirement}', which is not installed",
+                    where=str(entry.plugin),
+                    hint=f"pip install {requirement}",
+                ) from None
+        made: Callable[..., Any] = self._import(entry, entry.component.factory, "factory")
+        return made
+
+    def _import(self, entry: Entry, target: str, what: str) -> Any:
+        module, _, attribute = target.partition(":")
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except Exception as error:
+            raise ComponentError(
+                f"the {what} '{target}' of {entry.component.kind} '{entry.component.name}' cannot be imported: "
+                f"{_brief(error)}",
+                where=str(entry.plugin),
+            ) from error
+
+    def add_observer(self, observer: object, name: str) -> None:
+        """Let an object of the program itself follow the run through the same hooks as plugins."""
+        self._manager.register(observer, name=name)
+
+    def notify(self, hook: str, /, **values: Any) -> list[Any]:
+        """Call a hook of every plugin; one that raises is a warning and stops neither the run nor the others."""
+        answers = []
+        for implementation in reversed(getattr(self._manager.hook, hook).get_hookimpls()):
+            try:
+                answers.append(implementation.function(*(values[name] for name in implementation.argnames)))
+            except Exception as error:
+                plugin = self._plugin_of.get(implementation.plugin_name, implementation.plugin_name)
+                self.warnings.append(f"{plugin}: hook {hook} raised {_brief(error)}")
+        return answers
+
+    def used(self, chosen: Mapping[str, Iterable[str]]) -> list[dict[str, str]]:
+        """Kind, name, distribution and version of components, for the manifest; `chosen` maps kind to names."""
+        found = [self.entry(kind, name) for kind, names in chosen.items() for name in sorted(set(names))]
+        return [
+            {
+                "kind": entry.component.kind,
+                "name": entry.component.name,
+                "plugin": entry.plugin.name,
+                "distribution": entry.plugin.distribution,
+                "version": entry.plugin.version,
+            }
+            for entry in found
+        ]
+
+
+@cache
+def installed() -> Registry:
+    """The registry of installed plugins, found once in a process."""
+    return Registry.discover()
+
+
+def _brief(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

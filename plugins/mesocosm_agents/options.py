@@ -1,0 +1,32 @@
+"""Options of the agent-based dynamics. Times are in the scenario's unit."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from mesocosm import Options, PolicyOption
+
+
+class AgentBasedOptions(Options):
+    """Agents on the contact graph."""
+
+    replicates: int = Field(default=32, ge=1, description="number of independent runs")
+    step: float | None = Field(
+        default=None,
+        gt=0,
+        description="longest time step; an interval between two saves is cut into equal steps no longer than this. "
+        "The error is proportional to it. Default: a tenth of the save interval",
+    )
+    policy: PolicyOption = Field(
+        default="none", description="what agents choose: none, {constant: value} or {from: label}"
+    )
+    redraw: bool = Field(
+        default=False,
+        description="whether every replicate runs on a fresh draw of the graph; replicate 0 keeps the graph",
+    )
+    engine: Literal["step", "mesa"] = Field(
+        default="step",
+        description="step: arrays, fast; mesa: every agent a mesa.Agent, readable, for small populations",
+    )

@@ -1,0 +1,88 @@
+"""The general engine: any transitions and any policy, in array operations over the agents of all replicates."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mesocosm import Interval
+from mesocosm_agents.contacts import Contacts
+from mesocosm_agents.engine import Engine, Play
+from mesocosm_agents.kernels import FloatArray, StateArray
+
+
+def respond(play: Play, contacts: Contacts, t: float, states: StateArray) -> tuple[FloatArray, FloatArray]:
+    """Control [batch, N] and field [batch, N, channel] of every agent at time t, from the states of all, [batch, N]."""
+    game, policy = play.game, play.policy
+    numbers = states.astype(np.int64)
+    if not policy.uses_field:
+        chosen = policy.control(t, contacts.rows, numbers, None)
+        control = np.array(np.broadcast_to(chosen, numbers.shape), np.float64)
+        return control, contacts.field(play.emission(t, numbers, control))
+    emission = play.emission(t, numbers, game.neutral_control(np.zeros(numbers.shape)))
+    field = contacts.field(emission)
+    control = np.asarray(policy.control(t, contacts.rows, numbers, field), np.float64)
+    after = play.emission(t, numbers, control)
+    return control, field if np.array_equal(after, emission) else contacts.field(after)
+
+
+class VectorisedEngine(Engine):
+    """See the module docstring."""
+
+    def advance(self, states: StateArray, interval: Interval) -> FloatArray:
+        play = self.play
+        count, length = play.substeps(interval)
+        cost = np.zeros(len(states))
+        for contacts, numbers in play.graphs.batches(len(states)):
+            generators = [play.generator(interval, int(number)) for number in numbers]
+            batch = states[numbers]
+            draws = np.empty(batch.shape)
+            for step in range(count):
+                t = interval.start + step * length
+                control, field = respond(play, contacts, t, batch)
+                if play.game.has_costs:
+                    rate = play.game.running_cost(t, batch, field, control)
+                    cost[numbers] += np.broadcast_to(rate, batch.shape).mean(axis=1) * length
+                for generator, row in zip(generators, draws, strict=True):
+                    generator.random(out=row)
+                self._jump(batch, t, length, control, field, draws, numbers)
+            states[numbers] = batch
+        return cost
+
+    def _jump(
+        self,
+        states: StateArray,
+        t: float,
+        length: float,
+        control: FloatArray,
+        field: FloatArray,
+        draws: FloatArray,
+        numbers: NDArray[np.intp],
+    ) -> None:
+        """Move the agents of a batch, in place, by one step; `draws` are uniform on [0, 1), one for each agent."""
+        game = self.play.game
+        before = states.copy()
+        for state, transitions in enumerate(self.play.leaving):
+            where = np.nonzero(before == state)
+            if not transitions or not len(where[0]):
+                continue
+            q = np.empty((len(transitions), len(where[0])))
+            for number, transition in enumerate(transitions):
+                q[number] = game.intensity(transition, t, field[where], control[where])
+                wrong = np.flatnonzero(~((q[number] >= 0) & np.isfinite(q[number])))
+                if wrong.size:
+                    first = int(wrong[0])
+                    replicate = int(numbers[where[0][first]])
+                    raise self.play.invalid(t, replicate, transition, float(q[number, first]))
+            edges = np.cumsum(q, axis=0)
+            chance = -np.expm1(-edges[-1] * length)
+            leaving = np.flatnonzero(draws[where] < chance)
+            if not leaving.size:
+                continue
+            # Given that an agent leaves, draw / chance is uniform again and chooses the target.
+            mark = draws[where][leaving] / chance[leaving] * edges[-1, leaving]
+            # Rounding may not carry the mark past the last transition that is possible.
+            mark = np.minimum(mark, np.nextafter(edges[-1, leaving], 0.0))
+            choice = (edges[:, leaving] <= mark).sum(axis=0)
+            targets = np.array([game.state_index(transition.target) for transition in transitions], np.int8)
+            states[where[0][leaving], where[1][leaving]] = targets[choice]

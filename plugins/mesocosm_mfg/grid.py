@@ -1,0 +1,48 @@
+"""How fine the time grid must be: halve the step until the flow without control no longer changes at the saves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mesocosm import MeanField, RunError, half_step_grid
+
+FloatArray = NDArray[np.float64]
+
+FLOW_TOLERANCE, MOST_STEPS = 1e-7, 4096
+
+
+def steps_per_interval(model_on: Callable[[FloatArray], MeanField], times: FloatArray, step: float | None) -> int:
+    """Runge-Kutta steps per save interval: from the longest `step` allowed, or else found by halving.
+
+    The method has order 4, so the coarser of two flows is off by about their difference: it is fine enough when that is
+    below 1e-7 in every state of the population at every save.
+    """
+    if step is not None:
+        return max(1, int(np.ceil((times[1] - times[0]) / step - 1e-9)))
+    steps, before = 1, _population(model_on, times, 1)
+    while steps < MOST_STEPS:
+        after = _population(model_on, times, 2 * steps)
+        if np.isfinite(after).all() and np.abs(after - before).max() < FLOW_TOLERANCE:
+            return steps
+        steps, before = 2 * steps, after
+    raise RunError(
+        f"the flow still changes at {steps} steps per save interval",
+        where="time grid",
+        hint="save more often, or check the rates",
+    )
+
+
+def _population(model_on: Callable[[FloatArray], MeanField], times: FloatArray, steps: int) -> FloatArray:
+    """Shares of the population at the saves without control, shape [time, state]; not finite where the step is too long."""
+    model = model_on(half_step_grid(times, steps))
+    control = np.broadcast_to(model.game.neutral_control(np.zeros(model.initial.shape)), (3, *model.initial.shape))
+    state, saved = model.initial, []
+    with np.errstate(over="ignore", invalid="ignore"):
+        for k in range(len(model.nodes) // 2):
+            state = model.step(k, state, control)
+            if (k + 1) % steps == 0:
+                saved.append(model.mixing.shares @ state)
+    return np.stack(saved)

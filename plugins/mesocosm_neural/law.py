@@ -1,0 +1,106 @@
+"""A finite-state game as an SDE on the simplex, in the coordinates of its transitions.
+
+The *extent* xi_r of transition r counts its jumps per head since the last save. With shares m, intensity q_r, population
+size N, and two learned corrections f_r and g_r,
+
+    d xi_r = lambda_r dt + sqrt(lambda_r / N) g_r dW_r,      lambda_r = m_source(r) q_r(t, field(m)) exp(f_r),
+    m = P(m_0 + sum_r nu_r xi_r),                            nu_r = e_target(r) - e_source(r).
+
+P clips at 0 and divides by the sum; it is part of the model. Mass is conserved by construction, the noise is diagonal in
+extents and independent between paths and between transitions, and an empty state has no outflow. With f = 0 and g = 1 this
+is the chemical Langevin equation of the game (Gillespie 2000, J. Chem. Phys. 113, 297; Ethier and Kurtz 1986, chapter 11).
+
+Below a rate of a tenth of an agent at the transition's largest intensity the root is continued linearly,
+sqrt(lambda) -> lambda / sqrt(floor): the equation has no meaning there, and the slope stays bounded for backpropagation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from mesocosm import FiniteStateGame, Problem
+from mesocosm_neural.engine import integrate
+
+Correction = Callable[[float, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+"""(time, shares [path, state]) -> log of the rates' factors and log of the noises' factors, both [path, transition]."""
+
+SMALLEST_AGENT = 0.1
+
+
+def uncorrected(time: float, shares: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """f = 0 and g = 1: the game itself."""
+    zero = shares.new_zeros(())
+    return zero, zero
+
+
+def project(shares: torch.Tensor) -> torch.Tensor:
+    """P: clip at 0, divide by the sum; shape [..., state]."""
+    positive = shares.clamp(min=0.0)
+    return positive / positive.sum(dim=-1, keepdim=True)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A save interval cut into `count` steps of length `step` from `start`."""
+
+    start: float
+    step: float
+    count: int
+
+
+class GameLaw:
+    """Transition rates of a game under the neutral control in the homogeneous closure, on one torch device.
+
+    Attributes
+    ----------
+    change: nu, shape [transition, state].
+    largest: largest intensity of each transition with everyone in one state, shape [transition].
+    """
+
+    def __init__(self, problem: Problem, game: FiniteStateGame, device: torch.device, dtype: torch.dtype) -> None:
+        self.game, self.size = game, float(problem.population.size)
+        mixing = problem.graph.mixing("homogeneous", normalise=game.normalise)
+        self.contacts = float(mixing.dense()[0, 0])
+        self.states = torch.arange(len(game.states), device=device)
+        self.identity = torch.eye(len(game.states), device=device, dtype=dtype)
+        ends = [(game.state_index(entry.source), game.state_index(entry.target)) for entry in game.transitions]
+        self.sources = torch.tensor([source for source, _ in ends], device=device)
+        targets = torch.tensor([target for _, target in ends], device=device)
+        self.change = self.identity[targets] - self.identity[self.sources]
+        self.largest = self.intensities(0.0, self.identity).max(dim=0).values
+        self.floor = (SMALLEST_AGENT / self.size * self.largest).clamp(min=torch.finfo(dtype).tiny)
+
+    def intensities(self, time: float, shares: torch.Tensor) -> torch.Tensor:
+        """Intensity of each transition for one agent: shapes [path, state] to [path, transition]."""
+        with torch.no_grad():
+            emission = self.game.emission(time, self.states, self.game.neutral_control(self.identity[0]))
+            choice = self.game.neutral_control(shares[:, 0])
+        field = shares @ (self.contacts * emission)
+        return torch.stack(
+            [self.game.intensity(transition, time, field, choice) for transition in self.game.transitions], dim=-1
+        )
+
+    def rates(self, time: float, shares: torch.Tensor) -> torch.Tensor:
+        """Jumps per head and unit time: shapes [path, state] to [path, transition]; zero where the source is empty."""
+        return shares[:, self.sources] * self.intensities(time, shares)
+
+    def advance(
+        self, correction: Correction, shares: torch.Tensor, span: Span, increments: torch.Tensor
+    ) -> torch.Tensor:
+        """Shares at the end of a save interval, [path, state]; `increments` are standard normal [step, path, transition]."""
+        spread = (span.step / self.size) ** 0.5
+
+        def moved(extents: torch.Tensor) -> torch.Tensor:
+            return project(torch.addmm(shares, extents, self.change))
+
+        def law(step: float, extents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            time, now = span.start + step * span.step, moved(extents)
+            log_rate, log_noise = correction(time, now)
+            rate = self.rates(time, now) * log_rate.exp()
+            root = rate / torch.maximum(rate, self.floor).sqrt()
+            return rate * span.step, root * log_noise.exp() * spread
+
+        return moved(integrate(law, shares.new_zeros(shares.shape[0], len(self.sources)), increments))
