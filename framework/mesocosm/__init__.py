@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from mesocosm.hooks import API_VERSION as API_VERSION
     from mesocosm.hooks import Component as Component
     from mesocosm.hooks import hookimpl as hookimpl
+    from mesocosm.loading import load as load
+    from mesocosm.loading import parse as parse
     from mesocosm.mixing import DegreeLaw as DegreeLaw
     from mesocosm.mixing import Mixing as Mixing
     from mesocosm.options import ConstantControl as ConstantControl
@@ -60,8 +62,6 @@ if TYPE_CHECKING:
     from mesocosm.results import open_results as open_results
     from mesocosm.scenario import Scenario as Scenario
     from mesocosm.scheduler import build as build
-    from mesocosm.scheduler import load as load
-    from mesocosm.scheduler import parse as parse
     from mesocosm.scheduler import resume as resume
     from mesocosm.scheduler import run as run
     from mesocosm.scheduler import simulate as simulate
@@ -87,6 +87,7 @@ _HOME = {
     "game": ("Control", "FiniteStateGame", "Game", "Transition"),
     "graph": ("ContactGraph",),
     "hooks": ("API_VERSION", "Component", "hookimpl"),
+    "loading": ("load", "parse"),
     "mixing": ("DegreeLaw", "Mixing"),
     "options": ("ConstantControl", "DataPath", "LearnFrom", "Options", "PolicyFrom", "PolicyOption", "Reference"),
     "policy": ("Policy", "TabulatedPolicy", "constant_control", "no_control"),
@@ -94,7 +95,7 @@ _HOME = {
     "registry": ("Registry",),
     "results": ("Results", "open_results"),
     "scenario": ("Scenario",),
-    "scheduler": ("build", "load", "parse", "resume", "run", "simulate"),
+    "scheduler": ("build", "resume", "run", "simulate"),
     "seeding": ("Streams",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mesocosm.clock import Clock
 from mesocosm.device import resolve_device
-from mesocosm.errors import InputError, ScenarioError, suggestion
+from mesocosm.errors import InputError, MesocosmError, RunError, ScenarioError, suggestion
 from mesocosm.game import FiniteStateGame, Game
 from mesocosm.graph import ContactGraph
 from mesocosm.problem import Population, Problem
@@ -93,11 +93,11 @@ def _shares(
             raise ScenarioError([scenario.document.fault((*path, name), what)])
         shares[states.index(name)] = share
     if states and states[0] not in initial:
-        shares[0] = 1.0 - shares.sum()
+        shares[0] = max(0.0, 1.0 - shares.sum())
     if abs(shares.sum() - 1.0) > 1e-9:
         what = f"the shares add up to {shares.sum():g}; with every state named, they must add up to 1"
         raise ScenarioError([scenario.document.fault(path, what)])
-    return np.clip(shares, 0.0, 1.0)
+    return shares
 
 
 @contextmanager
@@ -109,3 +109,9 @@ def _located(scenario: Scenario, *path: str) -> Iterator[None]:
         raise
     except InputError as error:
         raise scenario.located(error, *path) from error
+    except MesocosmError:
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())
+        where = str(scenario.document.position(path))
+        raise RunError(f"{'.'.join(path)} could not be built: {type(error).__name__}: {text}", where=where) from error

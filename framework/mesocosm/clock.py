@@ -10,11 +10,13 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from mesocosm.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,11 @@ class Clock:
     unit: str = ""
 
     def __post_init__(self) -> None:
-        if not (self.end > 0 and self.save_every > 0):
+        if not (0 < self.end < math.inf and 0 < self.save_every < math.inf):
             raise InputError(
-                f"end {self.end:g} and save_every {self.save_every:g}", where="time", rule="both must be positive"
+                f"end {self.end:g} and save_every {self.save_every:g}",
+                where="time",
+                rule="both must be positive and finite",
             )
         count = self.end / self.save_every
         if abs(count - round(count)) > 1e-9 * max(1.0, count) or round(count) < 1:
@@ -51,6 +55,8 @@ class Clock:
     @cached_property
     def times(self) -> NDArray[np.float64]:
         """The save times, shape [intervals + 1], from 0 to end."""
+        import numpy as np
+
         count = round(self.end / self.save_every)
         return np.linspace(0.0, self.end, count + 1)
 
@@ -62,7 +68,7 @@ class Clock:
 
     def index_of(self, time: float) -> int:
         """The number of the save at `time`; an error names the nearest one where there is none."""
-        index = int(np.abs(self.times - time).argmin())
+        index = int(abs(self.times - time).argmin())
         if abs(self.times[index] - time) > 1e-9 * max(1.0, self.end):
             raise InputError(
                 f"time {time:g} is not saved",

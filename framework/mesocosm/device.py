@@ -42,9 +42,7 @@ def resolve_device(requested: str) -> Device:
         return Device("mps" if _has_mps() else "cpu", requested)
     match = _PATTERN.fullmatch(requested)
     if match is None:
-        raise DeviceError(
-            f"'{requested}' is not a device", where="device", rule="one of cpu, cuda, cuda:N, mps, auto"
-        )
+        raise DeviceError(f"'{requested}' is not a device", where="device", rule="one of cpu, cuda, cuda:N, mps, auto")
     if requested.startswith("cuda"):
         index, count = int(match.group(1) or 0), cuda_device_count()
         if index >= count:

@@ -64,7 +64,7 @@ class MeanField:
 
     def field(self, t: float, occupancy: FloatArray, control: FloatArray) -> FloatArray:
         """Field of every type, shape [type, channel], from occupancy and control, both [type, state]."""
-        emission = self.game.emission(t, self._states, control)
+        emission: FloatArray = self.game.emission(t, self._states, control)
         return self.mixing.field((occupancy[:, None, :] @ emission)[:, 0])
 
     def rate_of_change(self, t: float, occupancy: FloatArray, control: FloatArray) -> FloatArray:

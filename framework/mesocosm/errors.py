@@ -1,14 +1,14 @@
 """Errors: each says where, what was given, the rule that it breaks, and what to do next.
 
-    MesocosmError          anything raised on purpose by mesocosm
-      InputError           what was given is wrong (exit code 2)
-        ScenarioError      a scenario file: every fault of it at once, with file:line:column
-        DataError          a data file (graph, table): the file and the line
-        DeviceError        a device that this machine does not have
-        ComponentError     a component that is unknown, ambiguous, or whose plugin failed
-      RunError             the input was right and the run failed (exit code 1)
-        DynamicsError      one dynamics failed: its label, the time and the quantity
-        StoreError         a run folder that cannot be written or read
+MesocosmError          anything raised on purpose by mesocosm
+  InputError           what was given is wrong (exit code 2)
+    ScenarioError      a scenario file: every fault of it at once, with file:line:column
+    DataError          a data file (graph, table): the file and the line
+    DeviceError        a device that this machine does not have
+    ComponentError     a component that is unknown, ambiguous, or whose plugin failed
+  RunError             the input was right and the run failed (exit code 1)
+    DynamicsError      one dynamics failed: its label, the time and the quantity
+    StoreError         a run folder that cannot be written or read
 """
 
 from __future__ import annotations

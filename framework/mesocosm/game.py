@@ -74,7 +74,9 @@ class Transition:
     def __post_init__(self) -> None:
         if not (np.isfinite(self.rate) and self.rate >= 0):
             raise InputError(
-                f"rate {self.rate:g}", where=f"transition {self.source} -> {self.target}", rule="finite and not negative"
+                f"rate {self.rate:g}",
+                where=f"transition {self.source} -> {self.target}",
+                rule="finite and not negative",
             )
         if self.source == self.target:
             raise InputError(f"{self.source} -> {self.target}", where="transition", rule="source and target differ")
@@ -85,9 +87,7 @@ class Transition:
         return cls(source, target, rate, None, controlled)
 
     @classmethod
-    def induced(
-        cls, source: str, target: str, *, rate: float, channel: str, controlled: bool = False
-    ) -> Transition:
+    def induced(cls, source: str, target: str, *, rate: float, channel: str, controlled: bool = False) -> Transition:
         """Intensity `rate * field[channel]`, times the agent's control where `controlled`."""
         return cls(source, target, rate, channel, controlled)
 
@@ -207,9 +207,7 @@ class FiniteStateGame(Game):
     def state_index(self, name: str) -> int:
         """Number of a state; an error suggests the nearest name."""
         if name not in self.states:
-            raise InputError(
-                f"state '{name}'", where=f"game {type(self).__name__}", hint=suggestion(name, self.states)
-            )
+            raise InputError(f"state '{name}'", where=f"game {type(self).__name__}", hint=suggestion(name, self.states))
         return self.states.index(name)
 
     def intensity(self, transition: Transition, t: float, field: Array, control: Array) -> Array:

@@ -214,7 +214,7 @@ class ContactGraph:
         """Field of every node: sum over neighbours j of w_ij * emission_j; shapes [..., N] to [..., N]."""
         if self.is_complete:
             total = emission.sum(axis=-1, keepdims=True)
-            return (total - emission) / (self.node_count - 1)
+            return np.asarray((total - emission) / (self.node_count - 1), np.float64)
         flat = emission.reshape(-1, self.node_count)
         return np.ascontiguousarray((self.adjacency @ flat.T).T).reshape(emission.shape)
 

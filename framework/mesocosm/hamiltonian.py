@@ -1,6 +1,6 @@
 """The Hamiltonian of a finite-state game, and its minimisation where an author gives no closed form.
 
-    H(t, x, z, u, a) = f(t, x, z, a) + sum over transitions r out of x of q_r(t, z, a) (u[target r] - u[x])
+H(t, x, z, u, a) = f(t, x, z, a) + sum over transitions r out of x of q_r(t, z, a) (u[target r] - u[x])
 """
 
 from __future__ import annotations

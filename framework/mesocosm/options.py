@@ -19,7 +19,12 @@ class Options(BaseModel):
     """Base of all options: frozen, no unknown keys, no NaN or infinity, numbers are not read from strings."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=False, allow_inf_nan=False, populate_by_name=True, coerce_numbers_to_str=False
+        extra="forbid",
+        frozen=True,
+        strict=False,
+        allow_inf_nan=False,
+        populate_by_name=True,
+        coerce_numbers_to_str=False,
     )
 
 
@@ -50,7 +55,7 @@ class LearnFrom(Reference):
 def _policy_tag(value: Any) -> str:
     if isinstance(value, ConstantControl) or (isinstance(value, Mapping) and "constant" in value):
         return "constant"
-    if isinstance(value, PolicyFrom) or isinstance(value, Mapping):
+    if isinstance(value, (PolicyFrom, Mapping)):
         return "from"
     return "none"
 
@@ -79,7 +84,7 @@ def _locate(value: Any, info: ValidationInfo) -> Any:
         path = Path(str(places.get("folder", "."))) / value
     if not path.is_file():
         raise ValueError(f"no file '{value}' (looked at {path}); paths are relative to the scenario file")
-    return path
+    return path.absolute()
 
 
 DataPath = Annotated[Path, BeforeValidator(_locate)]

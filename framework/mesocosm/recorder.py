@@ -36,13 +36,18 @@ class Recorder:
         kept = {name: np.asarray(values) for name, values in observation.items()}
         for name, values in kept.items():
             self._check(index, name, values)
-            if name not in self.arrays:
+            before = self.arrays.get(name)
+            if before is not None and (before.shape[0], *before.shape[2:]) != values.shape:
+                raise self._fault(index, f"'{name}' has shape {values.shape}", "a shape stays the same in time")
+            if before is None:
                 shape = (values.shape[0], len(self.times), *values.shape[1:])
                 self.arrays[name] = np.full(shape, np.nan, np.result_type(values.dtype, np.float32))
             self.arrays[name][:, index] = values
         return kept
 
     def _check(self, index: int, name: str, values: NDArray[Any]) -> None:
+        if self.dims[name][:1] != ("replicate",):
+            raise self._fault(index, f"'{name}' has dimensions {self.dims[name]}", "the first is 'replicate'")
         expected = tuple(
             self.dynamics.replicates if dim == "replicate" else len(self.coordinates.get(dim, ())) or None
             for dim in self.dims[name]
@@ -82,7 +87,13 @@ class Recorder:
             if name in self.arrays
         }
         for name, value in summary.items():
-            variables[name] = value if isinstance(value, Labelled) else Labelled((), np.asarray(value))
+            labelled = value if isinstance(value, Labelled) else Labelled((), np.asarray(value))
+            numbers = np.issubdtype(labelled.values.dtype, np.number) or labelled.values.dtype == np.bool_
+            if not numbers or labelled.values.ndim != len(labelled.dims):
+                found = f"summary '{name}' has type {labelled.values.dtype} and shape {labelled.values.shape}"
+                rule = f"a number, or numbers with the dimensions {labelled.dims}"
+                raise self._fault(len(self.times) - 1, found, rule)
+            variables[name] = labelled
         return Trajectories(
             self.label, self.kind, self.times, variables, self.coordinates, stochastic=self.dynamics.stochastic
         )

@@ -73,7 +73,7 @@ class Registry:
                 continue
             try:
                 module = point.load()
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 registry._failed(point.name, distribution, version, f"cannot be imported: {_brief(error)}")
             else:
                 registry.add(module, point.name, distribution, version)
@@ -91,7 +91,7 @@ class Registry:
         sys.modules[name] = module
         try:
             spec.loader.exec_module(module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             del sys.modules[name]
             raise ComponentError(f"cannot be imported: {_brief(error)}", where=str(path)) from error
         plugin = self.add(module, path.stem, str(path), "")
@@ -100,6 +100,9 @@ class Registry:
 
     def add(self, module: ModuleType | object, name: str, distribution: str, version: str) -> Plugin:
         """Register a module or object with hook implementations."""
+        if name in self._plugin_of:
+            taken = f"the name '{name}' is already that of {self._plugin_of[name]}; rename one, or leave it out"
+            return self._failed(name, distribution, version, taken)
         try:
             self._manager.register(module, name=name)
             self._manager.check_pending()
@@ -122,11 +125,14 @@ class Registry:
         for implementation in self._manager.hook.mesocosm_components.get_hookimpls():
             if implementation.plugin_name != name:
                 continue
-            for component in implementation.function():
+            announced: Any = implementation.function()
+            for component in announced:
                 if not isinstance(component, Component):
                     raise TypeError(f"mesocosm_components gave {component!r}, which is not a Component")
                 if component.kind not in KINDS:
-                    raise ValueError(f"component '{component.name}' has kind '{component.kind}'; kinds: {', '.join(KINDS)}")
+                    raise ValueError(
+                        f"component '{component.name}' has kind '{component.kind}'; kinds: {', '.join(KINDS)}"
+                    )
                 if component.api != API_VERSION:
                     raise ValueError(
                         f"component '{component.name}' was written for plugin interface {component.api}; "
@@ -210,7 +216,8 @@ class Registry:
         answers = []
         for implementation in reversed(getattr(self._manager.hook, hook).get_hookimpls()):
             try:
-                answers.append(implementation.function(*(values[name] for name in implementation.argnames)))
+                answer: Any = implementation.function(*(values[name] for name in implementation.argnames))
+                answers.append(list(answer) if isinstance(answer, Iterator) else answer)
             except Exception as error:
                 plugin = self._plugin_of.get(implementation.plugin_name, implementation.plugin_name)
                 self.warnings.append(f"{plugin}: hook {hook} raised {_brief(error)}")

@@ -52,7 +52,9 @@ class TimeOptions(Options):
 class GroupOptions(Options):
     """Initial shares of one group of nodes."""
 
-    initial: dict[str, float] = Field(description="share of each state within the group; the rest is in the first state")
+    initial: dict[str, float] = Field(
+        description="share of each state within the group; the rest is in the first state"
+    )
 
     @field_validator("initial")
     @classmethod
@@ -63,9 +65,12 @@ class GroupOptions(Options):
 class PopulationOptions(Options):
     """How many agents, and in which states they start."""
 
-    size: int | None = Field(default=None, ge=2, description="number of agents; may be left out where the graph knows it")
+    size: int | None = Field(
+        default=None, ge=2, description="number of agents; may be left out where the graph knows it"
+    )
     initial: dict[str, float] = Field(
-        default_factory=dict, description="share of agents in each state at time 0; the rest is in the game's first state"
+        default_factory=dict,
+        description="share of agents in each state at time 0; the rest is in the game's first state",
     )
     initial_counts: dict[str, int] = Field(
         default_factory=dict, description="instead of initial: number of agents in each state at time 0"
@@ -98,7 +103,7 @@ class CompareOptions(Options):
     window: tuple[float, float] | None = Field(default=None, description="first and last time that count; default: all")
 
 
-class _Top(BaseModel):
+class ScenarioModel(BaseModel):
     """The top level of a scenario; components are checked apart."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -106,7 +111,9 @@ class _Top(BaseModel):
     mesocosm: Literal[1] = Field(description="scenario format")
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="letters, digits, dots, dashes, underscores")
     seed: int = Field(ge=0, lt=2**63, description="the one seed of the run")
-    device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?|mps|auto)$", description="cpu, cuda, cuda:N, mps, auto")
+    device: str = Field(
+        default="cpu", pattern=r"^(cpu|cuda(:\d+)?|mps|auto)$", description="cpu, cuda, cuda:N, mps, auto"
+    )
     precision: Literal["float32", "float64"] = Field(default="float64", description="of dynamics that run on a device")
     time: TimeOptions
     population: PopulationOptions
@@ -189,7 +196,7 @@ def parse_scenario(document: Document, catalogue: Catalogue, *, text: str, folde
     faults: list[tuple[Path_, str]] = []
     if not isinstance(document.value, Mapping):
         raise ScenarioError([document.fault((), "a scenario is a mapping; it begins with 'mesocosm: 1'")])
-    top = _validate(_Top, document.value, (), faults, {})
+    top = _validate(ScenarioModel, document.value, (), faults, {})
     places = {"folder": str(folder), "data": data}
     choices: dict[Path_, Choice] = {}
     for kind, path in _components(document.value):
@@ -199,8 +206,8 @@ def parse_scenario(document: Document, catalogue: Catalogue, *, text: str, folde
     dynamics = {str(path[1]): choice for path, choice in choices.items() if path[0] == "dynamics"}
     labels = document.value.get("dynamics")
     _check_references(dynamics, list(labels) if isinstance(labels, Mapping) else [], faults)
-    if top is not None:
-        _check_compare(top, faults)
+    _check_compare(document.value, faults)
+    _check_clock(document.value, faults)
     if faults or top is None:
         ordered = sorted(faults, key=lambda item: _place_order(document, item[0]))
         raise ScenarioError([document.fault(path, what) for path, what in ordered])
@@ -285,7 +292,11 @@ def _choice(
 
 
 def _validate(
-    model: type[Model], value: Mapping[str, Any], path: Path_, faults: list[tuple[Path_, str]], context: Mapping[str, Any]
+    model: type[Model],
+    value: Mapping[str, Any],
+    path: Path_,
+    faults: list[tuple[Path_, str]],
+    context: Mapping[str, Any],
 ) -> Model | None:
     """Validate as strict JSON: no numbers from strings or booleans, but lists may become tuples."""
     try:
@@ -300,19 +311,18 @@ def _validate(
 def _explain(model: type[BaseModel], value: Any, error: Any) -> tuple[Path_, str]:
     """A pydantic error as (path in the document, what is wrong): tags of unions are dropped from its location."""
     path: list[str | int] = []
-    known: Any = model
-    for part in error["loc"]:
+    known = [model]
+    for place, part in enumerate(error["loc"], start=1):
         inside = (isinstance(value, Mapping) and part in value) or (isinstance(value, list) and isinstance(part, int))
         if inside:
             path.append(part)
             value = value[part]
-        elif error["type"] == "missing" and part == error["loc"][-1]:
+        elif error["type"] == "missing" and place == len(error["loc"]):
             path.append(part)
-        if isinstance(known, type) and issubclass(known, BaseModel) and error["type"] == "extra_forbidden":
-            known = _inner_model(known, part) or known
+        known = _inner_models(known, part) or known
     given = error["input"]
     if error["type"] == "extra_forbidden":
-        names = [field.alias or name for name, field in known.model_fields.items()]
+        names = [field.alias or name for inner in known for name, field in inner.model_fields.items()]
         return tuple(path), f"unknown option; {suggestion(str(path[-1]) if path else '', names)}"
     if error["type"] == "missing":
         return tuple(path), "missing; this option is required"
@@ -322,12 +332,15 @@ def _explain(model: type[BaseModel], value: Any, error: Any) -> tuple[Path_, str
     return tuple(path), f"{json.dumps(given, default=str)} {message[0].lower()}{message[1:]}"
 
 
-def _inner_model(model: type[BaseModel], part: str | int) -> type[BaseModel] | None:
-    for name, field in model.model_fields.items():
-        if part in (name, field.alias):
-            found = [item for item in _annotation_models(field.annotation)]
-            return found[0] if len(found) == 1 else None
-    return None
+def _inner_models(models: list[type[Any]], part: str | int) -> list[type[Any]]:
+    """The models that may stand in field `part` of some models."""
+    return [
+        inner
+        for model in models
+        for name, field in model.model_fields.items()
+        if part in (name, field.alias)
+        for inner in _annotation_models(field.annotation)
+    ]
 
 
 def _annotation_models(annotation: Any) -> list[type[BaseModel]]:
@@ -343,7 +356,9 @@ def _check_references(dynamics: Mapping[str, Choice], labels: list[str], faults:
             if reference.from_ not in labels:
                 sound = False
                 where = ("dynamics", label, *option.split("."), "from")
-                faults.append((where, f"no dynamics is labelled '{reference.from_}'; {suggestion(reference.from_, labels)}"))
+                faults.append(
+                    (where, f"no dynamics is labelled '{reference.from_}'; {suggestion(reference.from_, labels)}")
+                )
     if sound:
         try:
             run_order(dynamics)
@@ -354,12 +369,22 @@ def _check_references(dynamics: Mapping[str, Choice], labels: list[str], faults:
             faults.append((("dynamics", label), "not a label; use letters, digits, _ and -, and not 'comparison'"))
 
 
-def _check_compare(top: _Top, faults: list[tuple[Path_, str]]) -> None:
-    reference = top.compare.reference
-    if reference is not None and reference not in top.dynamics:
-        faults.append((("compare", "reference"), f"no dynamics is labelled '{reference}'; {suggestion(reference, top.dynamics)}"))
+def _check_compare(raw: Mapping[str, Any], faults: list[tuple[Path_, str]]) -> None:
+    compare, dynamics = raw.get("compare"), raw.get("dynamics", {})
+    reference = compare.get("reference") if isinstance(compare, Mapping) else None
+    if isinstance(reference, str) and isinstance(dynamics, Mapping) and reference not in dynamics:
+        faults.append(
+            (("compare", "reference"), f"no dynamics is labelled '{reference}'; {suggestion(reference, dynamics)}")
+        )
+
+
+def _check_clock(raw: Mapping[str, Any], faults: list[tuple[Path_, str]]) -> None:
     try:
-        Clock(top.time.end, top.time.save_every)
+        time = TimeOptions.model_validate_json(json.dumps(raw.get("time")), strict=True)
+    except ValidationError:
+        return
+    try:
+        Clock(time.end, time.save_every)
     except InputError as error:
         faults.append((("time", "save_every"), error.message()))
 

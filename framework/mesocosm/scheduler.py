@@ -13,22 +13,23 @@ A notebook may stop at any of them. What goes wrong ends as one error that says 
 from __future__ import annotations
 
 import json
-import os
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mesocosm.building import build
 from mesocosm.dynamics import Context, Dynamics, Trajectories
 from mesocosm.errors import DynamicsError, InputError, MesocosmError
+from mesocosm.loading import load, parse
 from mesocosm.policy import Policy
 from mesocosm.problem import Problem
 from mesocosm.recorder import Recorder
 from mesocosm.registry import Registry, installed
-from mesocosm.scenario import Scenario, parse_scenario
-from mesocosm.source import apply_settings, load_document, read_document
+from mesocosm.scenario import Scenario
 from mesocosm.store import RunFolder, peak_memory, versions
 
 if TYPE_CHECKING:
@@ -38,25 +39,6 @@ Maker = Callable[[Problem, Context], Dynamics]
 Notify = Callable[..., object]
 
 __all__ = ["build", "load", "parse", "resume", "run", "simulate"]
-
-
-def load(path: str | Path, settings: Mapping[str, str] | None = None, registry: Registry | None = None) -> Scenario:
-    """Read and check a scenario file; `settings` are `{"game.beta": "0.05"}`, as `--set` gives them.
-
-    Raises `ScenarioError` with every fault at once.
-    """
-    source = Path(path)
-    document = apply_settings(load_document(source), settings or {})
-    text = source.read_text(encoding="utf-8")
-    data = os.environ.get("MESOCOSM_DATA")
-    return parse_scenario(document, registry or installed(), text=text, folder=source.parent, data=data)
-
-
-def parse(text: str, settings: Mapping[str, str] | None = None, registry: Registry | None = None) -> Scenario:
-    """A scenario from text; file names in it are relative to the working folder."""
-    document = apply_settings(read_document(text, "scenario"), settings or {})
-    data = os.environ.get("MESOCOSM_DATA")
-    return parse_scenario(document, registry or installed(), text=text, folder=Path.cwd(), data=data)
 
 
 def simulate(
@@ -79,7 +61,7 @@ def simulate(
 
     def prepare(label: str) -> Dynamics:
         if label not in prepared:
-            with _guard(label, made[label], "preparing"):
+            with _guard(label, "preparing"):
                 made[label].prepare()
             prepared.add(label)
         return made[label]
@@ -99,12 +81,14 @@ def simulate(
     for label, maker in makers.items():
         files = folder.files(label) if folder else None
         context = Context(label, problem.streams(label), policy_of, lambda other: done[other], files, report_of(label))
-        made[label] = maker(problem, context)
-        with _guard(label, made[label], "checking the problem"):
+        with _guard(label, "checking the problem"):
+            made[label] = maker(problem, context)
             made[label].check()
     for label, dynamics in made.items():
         kept = _restore(folder, label)
-        done[label] = kept or _run_one(label, (kinds or {}).get(label, type(dynamics).__name__), prepare, tell, folder, dynamics)
+        done[label] = kept or _run_one(
+            label, (kinds or {}).get(label, type(dynamics).__name__), prepare, tell, folder, dynamics
+        )
     return done
 
 
@@ -124,20 +108,18 @@ def _run_one(
     started = time.perf_counter()
     prepare(label)
     ready = time.perf_counter()
-    recorder = Recorder(label, kind, dynamics)
     clock = dynamics.problem.clock
-    with _guard(label, dynamics, "at time 0"):
+    with _guard(label, "at time 0"):
+        recorder = Recorder(label, kind, dynamics)
         state = dynamics.init()
         recorder.save(0, dynamics.observe(state))
     for interval in clock.intervals():
-        with _guard(label, dynamics, f"between times {interval.start:g} and {interval.stop:g}"):
+        with _guard(label, f"between times {interval.start:g} and {interval.stop:g}"):
             state = dynamics.advance(state, interval)
             kept = recorder.save(interval.index + 1, dynamics.observe(state))
         tell("mesocosm_interval_finished", label=label, interval=interval, observation=kept)
-        tell(
-            "mesocosm_phase_advanced", label=label, phase="advance", fraction=interval.stop / clock.end, note=""
-        )
-    with _guard(label, dynamics, "summing up"):
+        tell("mesocosm_phase_advanced", label=label, phase="advance", fraction=interval.stop / clock.end, note="")
+    with _guard(label, "summing up"):
         trajectories = recorder.trajectories(dynamics.summary(state))
     if folder:
         _keep(folder, label, trajectories)
@@ -196,13 +178,12 @@ def resume(path: str | Path, *, report: bool = True, registry: Registry | None =
     folder = RunFolder.open(Path(path))
     status = folder.manifest()["status"]
     if status in ("done", "running"):
-        raise InputError(f"the run is {status}", where=str(path), rule="only a failed, interrupted or killed run resumes")
-    text = (folder.path / "scenario.resolved.json").read_text(encoding="utf-8")
-    document = read_document(text, str(folder.path / "scenario.resolved.json"))
-    original = (folder.path / "scenario.yaml").read_text(encoding="utf-8")
-    data = os.environ.get("MESOCOSM_DATA")
-    scenario = parse_scenario(document, plugins, text=original, folder=folder.path, data=data)
-    folder.update(status="running", pid=os.getpid())
+        raise InputError(
+            f"the run is {status}", where=str(path), rule="only a failed, interrupted or killed run resumes"
+        )
+    scenario = load(folder.path / "scenario.resolved.json", registry=plugins)
+    scenario = replace(scenario, text=(folder.path / "scenario.yaml").read_text(encoding="utf-8"))
+    folder.reopen()
     return _finish(scenario, build(scenario, plugins), _makers(scenario, plugins), folder, plugins, report)
 
 
@@ -214,14 +195,21 @@ def _makers(scenario: Scenario, registry: Registry) -> dict[str, Maker]:
         if not (isinstance(factory, type) and issubclass(factory, Dynamics)):
             entry = registry.entry("dynamics", choice.name)
             raise InputError(
-                f"the factory of dynamics '{choice.name}'", where=str(entry.plugin), rule="a subclass of mesocosm.Dynamics"
+                f"the factory of dynamics '{choice.name}'",
+                where=str(entry.plugin),
+                rule="a subclass of mesocosm.Dynamics",
             )
         makers[label] = factory.bind(choice.options)
     return makers
 
 
 def _finish(
-    scenario: Scenario, problem: Problem, makers: Mapping[str, Maker], folder: RunFolder, plugins: Registry, report: bool
+    scenario: Scenario,
+    problem: Problem,
+    makers: Mapping[str, Maker],
+    folder: RunFolder,
+    plugins: Registry,
+    report: bool,
 ) -> Results:
     """Simulate, compare, save and report, and leave the folder with the right status whatever happens."""
     about = {
@@ -255,9 +243,7 @@ def _finish(
         raise
 
 
-def _results(
-    scenario: Scenario, problem: Problem, found: Mapping[str, Trajectories], folder: RunFolder
-) -> Results:
+def _results(scenario: Scenario, problem: Problem, found: Mapping[str, Trajectories], folder: RunFolder) -> Results:
     from mesocosm.compare import compare
     from mesocosm.results import Results
 
@@ -285,7 +271,7 @@ def _results(
 
 
 @contextmanager
-def _guard(label: str, dynamics: Dynamics, when: str) -> Iterator[None]:
+def _guard(label: str, when: str) -> Iterator[None]:
     """Whatever a dynamics raises ends as one error that names it."""
     try:
         yield
@@ -293,8 +279,12 @@ def _guard(label: str, dynamics: Dynamics, when: str) -> Iterator[None]:
         raise
     except Exception as error:
         text = " ".join(str(error).split())
-        where = f"dynamics '{label}' ({type(dynamics).__module__}.{type(dynamics).__qualname__}), {when}"
-        raise DynamicsError(f"{type(error).__name__}: {text}", where=where) from error
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        raise DynamicsError(
+            f"{type(error).__name__}: {text}",
+            where=f"dynamics '{label}', {when}",
+            hint=f"raised at {last.filename}:{last.lineno}; --traceback shows the whole way there",
+        ) from error
 
 
 def _keep(folder: RunFolder, label: str, trajectories: Trajectories) -> None:

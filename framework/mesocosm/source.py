@@ -68,6 +68,7 @@ def read_document(text: str, source: str) -> Document:
     lines = text.splitlines()
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
+        tags = [token.start_mark for token in yaml.scan(text) if isinstance(token, yaml.TagToken)]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line, mark.column) if mark else (0, 0)
@@ -76,6 +77,11 @@ def read_document(text: str, source: str) -> Document:
         raise ScenarioError([Fault(f"{source}:{line + 1}:{column + 1}", "", what, excerpt)]) from None
     except yaml.YAMLError as error:
         raise ScenarioError([Fault(source, "", f"not valid YAML: {' '.join(str(error).split())}")]) from None
+    if tags:
+        what = "a tag (!) means nothing here; write a plain value, or text in quotes"
+        raise ScenarioError(
+            [Fault(f"{source}:{mark.line + 1}:{mark.column + 1}", "", what, lines[mark.line]) for mark in tags]
+        )
     document = Document(None, {(): Position(source, 1, 1, lines[0] if lines else "")})
     if root is None:
         return document
@@ -204,19 +210,25 @@ def _merge(
     if not (isinstance(base, Mapping) and isinstance(over, Mapping)) or over.get("kind", base.get("kind")) != base.get(
         "kind"
     ):
-        for old in [item for item in positions if item[: len(path)] == path and len(item) > len(path)]:
-            del positions[old]
+        _forget(positions, path)
         positions.update({item: place for item, place in overlay.items() if item[: len(path)] == path})
         return over
     result = dict(base)
     for key, value in over.items():
         inner = (*path, key)
+        positions[inner] = overlay[inner]
         if value is None:
+            _forget(positions, inner)
             result.pop(key, None)
             continue
-        positions[inner] = overlay[inner]
         result[key] = _merge(base.get(key), value, inner, positions, overlay)
     return result
+
+
+def _forget(positions: dict[Path_, Position], path: Path_) -> None:
+    """Drop the positions of what stood below `path`."""
+    for old in [item for item in positions if item[: len(path)] == path and len(item) > len(path)]:
+        del positions[old]
 
 
 def apply_settings(document: Document, settings: Mapping[str, str]) -> Document:

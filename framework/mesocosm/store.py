@@ -27,7 +27,19 @@ from typing import Any
 
 from mesocosm.errors import InputError, StoreError
 
-PACKAGES = ("mesocosm", "numpy", "scipy", "networkx", "torch", "torchsde", "mesa", "numba", "xarray", "h5netcdf", "pluggy")
+PACKAGES = (
+    "mesocosm",
+    "numpy",
+    "scipy",
+    "networkx",
+    "torch",
+    "torchsde",
+    "mesa",
+    "numba",
+    "xarray",
+    "h5netcdf",
+    "pluggy",
+)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -63,7 +75,9 @@ class RunFolder:
             path.mkdir(parents=True)
             (path / "checkpoints").mkdir()
         except OSError as error:
-            raise InputError(f"cannot make the run folder: {error}", where=str(path), hint="choose another --out") from None
+            raise InputError(
+                f"cannot make the run folder: {error}", where=str(path), hint="choose another --out"
+            ) from None
         folder = cls(path)
         write_atomically(path / "scenario.yaml", text.encode())
         write_atomically(path / "scenario.resolved.json", _json(resolved))
@@ -72,7 +86,7 @@ class RunFolder:
                 "name": name,
                 "id": identity,
                 "status": "running",
-                "pid": os.getpid(),
+                "process": _process(),
                 "created": now.isoformat(timespec="seconds"),
                 **manifest,
                 "dynamics": {},
@@ -84,7 +98,9 @@ class RunFolder:
     def open(cls, path: Path) -> RunFolder:
         """An existing run folder; `InputError` where there is none."""
         if not (path / "manifest.json").is_file():
-            raise InputError(f"no run folder at '{path}'", rule="a run folder has a manifest.json", hint="mesocosm runs lists them")
+            raise InputError(
+                f"no run folder at '{path}'", rule="a run folder has a manifest.json", hint="mesocosm runs lists them"
+            )
         return cls(path)
 
     def manifest(self) -> dict[str, Any]:
@@ -93,13 +109,17 @@ class RunFolder:
             content: dict[str, Any] = json.loads((self.path / "manifest.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise StoreError(f"cannot be read: {error}", where=str(self.path / "manifest.json")) from error
-        if content.get("status") == "running" and not _alive(int(content.get("pid", 0))):
+        if content.get("status") == "running" and not _alive(content["process"]):
             content["status"] = "killed"
         return content
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Replace the manifest as a whole."""
         write_atomically(self.path / "manifest.json", _json(manifest))
+
+    def reopen(self) -> None:
+        """Let this process go on with the run."""
+        self.update(status="running", process=_process())
 
     def update(self, **changes: Any) -> None:
         """Change some entries of the manifest."""
@@ -156,17 +176,29 @@ def peak_memory() -> int | None:
     return used if sys.platform == "darwin" else used * 1024
 
 
-def _alive(process: int) -> bool:
-    if process <= 0:
-        return False
+def _process() -> dict[str, Any]:
+    """This process: its number, and when it started, since numbers are used again."""
+    return {"pid": os.getpid(), "started": _started(os.getpid())}
+
+
+def _alive(process: Mapping[str, Any]) -> bool:
     try:
-        os.kill(process, 0)
+        os.kill(process["pid"], 0)
     except ProcessLookupError:
         return False
     except OSError:
         return True
-    return True
+    return bool(_started(process["pid"]) == process["started"])
+
+
+def _started(pid: int) -> int | None:
+    """When a process started, in ticks since the machine did; -1 once it has ended, None where the system does not say."""
+    try:
+        state, *rest = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return -1 if state in "ZX" else int(rest[18])
 
 
 def _json(value: Any) -> bytes:
-    return (json.dumps(value, indent=2, default=str) + "\n").encode()
+    return (json.dumps(value, indent=2, default=str, ensure_ascii=False) + "\n").encode()

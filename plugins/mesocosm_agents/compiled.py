@@ -25,6 +25,7 @@ from mesocosm_agents.kernels import (
     StateArray,
     Table,
     emit_all,
+    perceive,
     receive_all,
     run_steps,
 )
@@ -117,13 +118,15 @@ class CompiledEngine(Engine):
         """As `_run`, one step at a time, with a running cost that depends on the field."""
         emitted, field = self._buffers(contacts)
         rows, wiring, total = contacts.rows, contacts.wiring, 0.0
+        felt = np.empty_like(field)
         for step, time in enumerate(times):
             now = slice(step, step + 1)
             if schedule.renewed[step]:
                 emit_all(states, rows, schedule.emission[step], emitted)
                 receive_all(wiring, emitted, field)
             control = schedule.control[step][rows, states]
-            cost = self.play.game.running_cost(float(time), states, _felt(contacts, emitted, field), control)
+            perceive(wiring, emitted, field, felt)
+            cost = self.play.game.running_cost(float(time), states, felt, control)
             total += float(np.sum(cost))
             part = schedule._replace(
                 control=schedule.control[now], emission=schedule.emission[now], renewed=schedule.renewed[now]
@@ -151,13 +154,6 @@ def _in_threads(one: Callable[[int], float | DynamicsError], count: int) -> list
     with ThreadPoolExecutor(workers) as pool:
         parts = pool.map(lambda pair: [one(r) for r in range(*pair)], itertools.pairwise(bounds.tolist()))
         return [result for part in parts for result in part]
-
-
-def _felt(contacts: Contacts, emitted: FloatArray, field: FloatArray) -> FloatArray:
-    """The fields that agents receive, shape [N, channel], from what the kernels keep."""
-    if contacts.wiring.is_complete:
-        return np.asarray((field[0] - emitted) / (contacts.size - 1), np.float64)
-    return field / contacts.wiring.divisor[:, None] if len(contacts.wiring.divisor) else field
 
 
 def _table(play: Play) -> tuple[Table, list[int]]:

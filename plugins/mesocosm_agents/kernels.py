@@ -101,26 +101,27 @@ def receive_all(wiring: Wiring, emitted: FloatArray, field: FloatArray) -> None:
 
 
 @compiled
-def felt(wiring: Wiring, emitted: FloatArray, field: FloatArray, node: int, channel: int) -> float:
-    """The field that a node receives, from what `receive_all` left in `field`."""
-    value: float = field[0 if wiring.is_complete else node, channel]
-    if wiring.is_complete:
-        value = (value - emitted[node, channel]) / (emitted.shape[0] - 1)
-    elif len(wiring.divisor):
-        value /= wiring.divisor[node]
-    return value
+def perceive(wiring: Wiring, emitted: FloatArray, field: FloatArray, felt: FloatArray) -> None:
+    """The field that each agent receives, `felt` [N, channel], from the sums that `receive_all` left in `field`."""
+    others = len(emitted) - 1
+    for channel in range(felt.shape[1]):
+        total = field[0, channel]
+        for agent in range(len(felt)):
+            if wiring.is_complete:
+                felt[agent, channel] = (total - emitted[agent, channel]) / others
+            elif len(wiring.divisor):
+                felt[agent, channel] = field[agent, channel] / wiring.divisor[agent]
+            else:
+                felt[agent, channel] = field[agent, channel]
 
 
 @compiled
 def fields(wiring: Wiring, emission: FloatArray) -> FloatArray:
-    """Field of every node: shapes [batch, N, channel] to [batch, N, channel]."""
-    result = np.empty_like(emission)
-    sums = np.empty(emission.shape[1:])
-    for number in range(emission.shape[0]):
+    """Field of every agent: shapes [batch, N, channel] to [batch, N, channel]."""
+    result, sums = np.empty_like(emission), np.empty(emission.shape[1:])
+    for number in range(len(emission)):
         receive_all(wiring, emission[number], sums)
-        for node in range(emission.shape[1]):
-            for channel in range(emission.shape[2]):
-                result[number, node, channel] = felt(wiring, emission[number], sums, node, channel)
+        perceive(wiring, emission[number], sums, result[number])
     return result
 
 
@@ -182,49 +183,10 @@ def emit_changes(
 
 
 @compiled
-def intensity(
-    number: int, agent: int, control: float, table: Table, wiring: Wiring, emitted: FloatArray, field: FloatArray
-) -> float:
-    """Intensity of one transition for one agent."""
-    value: float = table.rate[number]
-    if table.channel[number] >= 0:
-        value *= felt(wiring, emitted, field, agent, table.channel[number])
-    if table.controlled[number]:
-        value *= control
-    return value
-
-
-@compiled
-def target(
-    agent: int,
-    mark: float,
-    control: float,
-    leaving: tuple[int, int],
-    table: Table,
-    wiring: Wiring,
-    emitted: FloatArray,
-    field: FloatArray,
-) -> int:
-    """Where an agent goes: the first of its transitions whose cumulative intensity exceeds `mark`."""
-    result = -1
-    for number in range(leaving[0], leaving[1]):
-        value = intensity(number, agent, control, table, wiring, emitted, field)
-        # Rounding may carry `mark` past the end; then the last transition that is possible is taken.
-        if value > 0.0:
-            result = table.target[number]
-        mark -= value
-        if mark < 0.0:
-            break
-    return result
-
-
-@compiled
 def decide(
     states: StateArray,
-    emitted: FloatArray,
-    field: FloatArray,
+    felt: FloatArray,
     rows: IntArray,
-    wiring: Wiring,
     table: Table,
     control: FloatArray,
     length: float,
@@ -236,16 +198,22 @@ def decide(
 
     Returns their number, and the transition and value of an intensity that is not valid (transition -1: none).
     """
+    # Named once: reading a field of a tuple costs more than the arithmetic of an agent.
+    first, target, rate, channel, controlled = table.first, table.target, table.rate, table.channel, table.controlled
+    q = np.empty(len(rate))
     count = 0
     for agent in range(len(states)):
         state = states[agent]
-        choice = control[rows[agent], state]
-        leaving = (table.first[state], table.first[state + 1])
         total = 0.0
-        for number in range(leaving[0], leaving[1]):
-            value = intensity(number, agent, choice, table, wiring, emitted, field)
+        for number in range(first[state], first[state + 1]):
+            value = rate[number]
+            if channel[number] >= 0:
+                value *= felt[agent, channel[number]]
+            if controlled[number]:
+                value *= control[rows[agent], state]
             if not 0.0 <= value < np.inf:
                 return count, number, value
+            q[number] = value
             total += value
         if total == 0.0:
             continue
@@ -254,11 +222,19 @@ def decide(
         if draw >= total * length:
             continue
         chance = -np.expm1(-total * length)
-        if draw < chance:
-            # Given that the agent leaves, draw / chance is uniform again and chooses the target.
-            new[count] = target(agent, draw / chance * total, choice, leaving, table, wiring, emitted, field)
-            moved[count] = agent
-            count += 1
+        if draw >= chance:
+            continue
+        # Given that the agent leaves, draw / chance is uniform again and chooses the target.
+        mark = draw / chance * total
+        for number in range(first[state], first[state + 1]):
+            # Rounding may carry the mark past the end; then the last transition that is possible is taken.
+            if q[number] > 0.0:
+                new[count] = target[number]
+            mark -= q[number]
+            if mark < 0.0:
+                break
+        moved[count] = agent
+        count += 1
     return count, -1, 0.0
 
 
@@ -282,6 +258,8 @@ def run_steps(
     """
     size = len(states)
     moved, new, waiting = np.empty(size, np.int32), np.empty(size, np.int8), np.zeros(size, np.bool_)
+    # Plain sums are felt as they are: no copy.
+    felt = field if not (wiring.is_complete or len(wiring.divisor)) else np.empty_like(field)
     cost = 0.0
     for step in range(schedule.control.shape[0]):
         if (step == 0 and not is_ready) or (step > 0 and schedule.renewed[step]):
@@ -290,9 +268,9 @@ def run_steps(
         if len(schedule.cost):
             for agent in range(size):
                 cost += schedule.cost[step, rows[agent], states[agent]]
-        count, wrong, value = decide(
-            states, emitted, field, rows, wiring, table, schedule.control[step], length, generator, moved, new
-        )
+        if wiring.is_complete or len(wiring.divisor):
+            perceive(wiring, emitted, field, felt)
+        count, wrong, value = decide(states, felt, rows, table, schedule.control[step], length, generator, moved, new)
         if wrong >= 0:
             return Outcome(cost, step, wrong, value)
         for number in range(count):

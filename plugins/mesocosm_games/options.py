@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from mesocosm import Options
+from pydantic import Field
 
 
 class EffortOptions(Options):

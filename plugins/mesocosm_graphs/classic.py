@@ -26,7 +26,7 @@ def barabasi_albert(options: BarabasiAlbert, size: int | None, generator: np.ran
     if options.m >= nodes:
         raise InputError(f"m = {options.m} with {nodes} nodes", where="graph.m", rule=f"at most {nodes - 1}")
     # Every edge puts both its ends here, so that a uniform choice from it is a choice in proportion to degree.
-    ends = [0, 1] if options.m == 1 else [node for leaf in range(1, options.m + 1) for node in (0, leaf)]
+    ends = [node for leaf in range(1, options.m + 1) for node in (0, leaf)]
     for node in range(options.m + 1, nodes):
         chosen: dict[int, None] = {}
         while len(chosen) < options.m:

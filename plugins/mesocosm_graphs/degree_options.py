@@ -107,6 +107,6 @@ DegreesOption = Annotated[
     | Annotated[PowerLaw, Tag("power_law")]
     | Annotated[Table, Tag("values")]
     | Annotated[DegreeList, Tag("list")],
-    Discriminator(_form, custom_error_type="degrees", custom_error_message=FORMS.replace("{", "{{").replace("}", "}}")),
+    Discriminator(_form, custom_error_type="degrees", custom_error_message=FORMS),
 ]
 """A law of degrees, or one degree per node."""

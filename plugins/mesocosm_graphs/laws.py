@@ -47,10 +47,16 @@ def binomial_law(trials: int, probability: float) -> DegreeLaw:
 
 
 def truncated(law: Any) -> DegreeLaw:
-    """The part of an integer law of scipy that carries all but 1e-16 at either end."""
-    low, high = max(int(law.ppf(TAIL)), 0), int(law.isf(TAIL))
-    support = np.arange(low, high + 1, dtype=np.float64)
-    return scaled(support, law.pmf(support))
+    """A law of scipy on 0, 1, .. without what lies beyond a probability of 1e-16 at either end.
+
+    The quantiles of scipy are not used: near 1 they are good to 1e-16 only, which is the tail itself.
+    """
+    middle, width = float(law.mean()), 10.0 * float(law.std()) + 10.0
+    while law.sf(middle + width) >= TAIL:
+        width *= 2.0
+    support = np.arange(max(int(middle - width), 0), int(middle + width) + 1, dtype=np.float64)
+    kept = support[(law.cdf(support) >= TAIL) & (law.sf(support - 1) >= TAIL)]
+    return scaled(kept, law.pmf(kept))
 
 
 def scaled(values: NDArray[np.float64], shares: NDArray[np.float64]) -> DegreeLaw:

@@ -59,7 +59,11 @@ def blocks(options: Blocks, size: int | None, generator: np.random.Generator) ->
 
 def pairs_within(nodes: int, probability: float, generator: np.random.Generator) -> tuple[IntArray, IntArray]:
     """Each pair i > j of 0 .. nodes-1 independently with this probability, as arrays i and j."""
-    index = binomial_subset(nodes * (nodes - 1) // 2, probability, generator)
+    return pair(binomial_subset(nodes * (nodes - 1) // 2, probability, generator))
+
+
+def pair(index: IntArray) -> tuple[IntArray, IntArray]:
+    """The pairs i > j in the order (1, 0), (2, 0), (2, 1), (3, 0), .., by their index, as arrays i and j."""
     larger = ((1.0 + np.sqrt(1.0 + 8.0 * index)) / 2.0).astype(np.int64)
     # The root is rounded: where it is just off an integer, the row is one too high or too low.
     larger -= larger * (larger - 1) // 2 > index

@@ -12,8 +12,6 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
-
 from mesocosm import (
     ConstantControl,
     Dynamics,
@@ -28,6 +26,8 @@ from mesocosm import (
     half_step_grid,
     no_control,
 )
+from numpy.typing import NDArray
+
 from mesocosm_mfg.grid import steps_per_interval
 from mesocosm_mfg.nash import Equilibrium, solve_nash
 from mesocosm_mfg.options import ClassicalMFGOptions
@@ -57,7 +57,9 @@ class ClassicalMFG(Dynamics):
     def check(self) -> None:
         game = self.problem.finite_game
         if self.policy_name == "nash" and game.control is None:
-            raise InputError("'nash', but agents choose nothing", where=self._where("policy"), hint="give the game effort")
+            raise InputError(
+                "'nash', but agents choose nothing", where=self._where("policy"), hint="give the game effort"
+            )
         if isinstance(self.options.policy, ConstantControl):
             constant_control(game, self.options.policy.constant)
         self.mixing  # noqa: B018  a closure that this graph cannot have is found here
@@ -193,7 +195,7 @@ class ClassicalMFG(Dynamics):
 
     def _control_at(self, node: int) -> FloatArray:
         if self.control is not None:
-            return self.control[node]
+            return np.asarray(self.control[node])
         neutral = self.problem.finite_game.neutral_control(np.zeros(self.model.initial.shape))
         return np.asarray(neutral, np.float64)
 

@@ -14,10 +14,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
+from mesocosm import Dynamics, InputError, Interval, Labelled
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
-from mesocosm import Dynamics, InputError, Interval, Labelled
 from mesocosm_mfg.options import EdgeBasedOptions
 
 FloatArray = NDArray[np.float64]
@@ -62,10 +62,10 @@ class EdgeBased(Dynamics):
             first, second, third = game.states
             infection, recovery = table.get((first, second)), table.get((second, third))
             emission = game.emission(0.0, np.arange(3), np.ones(3))[:, 0]
-            shaped = infection is not None and infection.channel is not None and recovery is not None
-            if shaped and recovery is not None and recovery.channel is None and recovery.intensity is None:
-                if emission.tolist() == [0.0, 1.0, 0.0]:
-                    return first, second, third
+            infects = infection is not None and infection.channel is not None
+            recovers = recovery is not None and recovery.channel is None and recovery.intensity is None
+            if infects and recovers and emission.tolist() == [0.0, 1.0, 0.0]:
+                return first, second, third
         raise InputError(
             f"game {type(game).__name__}",
             where=f"dynamics '{self.context.label}'",
@@ -92,7 +92,7 @@ class EdgeBased(Dynamics):
         return {"final_size": Labelled(("replicate",), np.array([1.0 - self._susceptible(state[0])]))}
 
     def _susceptible(self, theta: float) -> float:
-        return self.start[self.names[0]] * float(self.shares @ theta**self.degrees)
+        return float(self.start[self.names[0]] * (self.shares @ theta**self.degrees))
 
     def _rate_of_change(self, t: float, state: FloatArray) -> FloatArray:
         theta, recovered = state

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
-
 from mesocosm import MeanField, RunError, half_step_grid
+from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 

@@ -12,9 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-
 from mesocosm import MeanField, RunError
+from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 

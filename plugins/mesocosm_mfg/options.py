@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
-
 from mesocosm import ConstantControl, Options, PolicyFrom
+from pydantic import Discriminator, Field, Tag
 
 
 def _tag(value: Any) -> str:
@@ -30,7 +29,9 @@ class ClassicalMFGOptions(Options):
         | Annotated[ConstantControl, Tag("constant")]
         | Annotated[PolicyFrom, Tag("from")],
         Discriminator(_tag),
-    ] = Field(default=None, description="nash, none, {constant: value} or {from: label}; default: nash where agents choose")
+    ] = Field(
+        default=None, description="nash, none, {constant: value} or {from: label}; default: nash where agents choose"
+    )
     tolerance: float = Field(
         default=1e-7, gt=0, lt=1, description="largest change of the control at which the equilibrium counts as found"
     )

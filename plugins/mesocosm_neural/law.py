@@ -70,22 +70,51 @@ class GameLaw:
         self.sources = torch.tensor([source for source, _ in ends], device=device)
         targets = torch.tensor([target for _, target in ends], device=device)
         self.change = self.identity[targets] - self.identity[self.sources]
+        self.source = self.identity[self.sources].T.contiguous()
+        self._affine: dict[float, tuple[torch.Tensor, torch.Tensor]] = {}
         self.largest = self.intensities(0.0, self.identity).max(dim=0).values
         self.floor = (SMALLEST_AGENT / self.size * self.largest).clamp(min=torch.finfo(dtype).tiny)
 
     def intensities(self, time: float, shares: torch.Tensor) -> torch.Tensor:
         """Intensity of each transition for one agent: shapes [path, state] to [path, transition]."""
-        with torch.no_grad():
-            emission = self.game.emission(time, self.states, self.game.neutral_control(self.identity[0]))
-            choice = self.game.neutral_control(shares[:, 0])
-        field = shares @ (self.contacts * emission)
-        return torch.stack(
-            [self.game.intensity(transition, time, field, choice) for transition in self.game.transitions], dim=-1
-        )
+        constant, slope = self._coefficients(time)
+        result = torch.addmm(constant, shares, slope)
+        general = [number for number, entry in enumerate(self.game.transitions) if entry.intensity is not None]
+        if not general:
+            return result
+        field, choice = shares @ self._emission(time), self.game.neutral_control(shares[:, 0])
+        columns = list(result.unbind(dim=-1))
+        for number in general:
+            columns[number] = self.game.intensity(self.game.transitions[number], time, field, choice)
+        return torch.stack(columns, dim=-1)
 
     def rates(self, time: float, shares: torch.Tensor) -> torch.Tensor:
         """Jumps per head and unit time: shapes [path, state] to [path, transition]; zero where the source is empty."""
-        return shares[:, self.sources] * self.intensities(time, shares)
+        return (shares @ self.source) * self.intensities(time, shares)
+
+    def _emission(self, time: float) -> torch.Tensor:
+        """What a population with everyone in one state exposes each agent to, [state, channel]."""
+        with torch.no_grad():
+            neutral = self.game.neutral_control(self.identity[0])
+            return self.contacts * self.game.emission(time, self.states, neutral)
+
+    def _coefficients(self, time: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Spontaneous and induced intensities are constant + shares @ slope; general ones are 0 here.
+
+        Kept by time, because training passes the same times again and again.
+        """
+        if time not in self._affine:
+            emission = self._emission(time)
+            channels = emission.shape[1]
+            fields = torch.cat([emission.new_zeros(1, channels), torch.eye(channels).to(emission)])
+            neutral = self.game.neutral_control(fields[:, 0])
+            columns = [
+                torch.zeros_like(neutral) if entry.intensity else self.game.intensity(entry, time, fields, neutral)
+                for entry in self.game.transitions
+            ]
+            values = torch.stack(columns, dim=-1)
+            self._affine[time] = values[0], emission @ (values[1:] - values[0])
+        return self._affine[time]
 
     def advance(
         self, correction: Correction, shares: torch.Tensor, span: Span, increments: torch.Tensor

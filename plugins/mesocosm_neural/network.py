@@ -45,27 +45,21 @@ class Networks:
 
     def __call__(self, time: float, shares: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Log factors of the rates and of the noises, both [path, transition]; the latter is 0 where it is not learned."""
-        columns = []
-        if "occupancy" in self.inputs:
-            columns.append(shares)
-        if "time" in self.inputs:
-            columns.append(torch.full_like(shares[:, :1], time / self.horizon))
-        values = torch.cat(columns, dim=-1) if len(columns) > 1 else columns[0]
-        values = values.view(self.seeds, -1, values.shape[-1])
-        layers = len(self.weights) // 2
-        for layer in range(layers):
-            matrix, bias = self.weights[2 * layer : 2 * layer + 2]
-            values = torch.baddbmm(bias, values, matrix)
-            values = values.tanh() if layer < layers - 1 else values
-        logs = LARGEST_LOG * (values.view(shares.shape[0], -1) / LARGEST_LOG).tanh()
+        hidden = self._hidden(torch.full_like(shares[:, :1], time), shares)
+        values = torch.baddbmm(self.weights[-1], hidden, self.weights[-2]).view(shares.shape[0], -1)
+        logs = LARGEST_LOG * (values / LARGEST_LOG).tanh()
         if logs.shape[-1] == self.transitions:
             return logs, logs.new_zeros(())
         return logs[:, : self.transitions], logs[:, self.transitions :]
 
-    def clip_gradients(self, largest: float) -> None:
-        """Scale the gradient of each network to a norm of at most `largest`; the others are not touched."""
-        gradients = [weight.grad for weight in self.weights]
-        squares = torch.stack([gradient.pow(2).sum(dim=(1, 2)) for gradient in gradients]).sum(dim=0)
-        factor = (largest / squares.sqrt().clamp(min=1e-30)).clamp(max=1.0)[:, None, None]
-        for gradient in gradients:
-            gradient.mul_(factor)
+    def variation(self, times: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+        """Mean square of the part of the log factors that is not constant: [path, 1] and [path, state] to [seed]."""
+        return (self._hidden(times, shares) @ self.weights[-2]).pow(2).mean(dim=(1, 2))
+
+    def _hidden(self, times: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+        columns = {"occupancy": shares, "time": times / self.horizon}
+        values = torch.cat([columns[name] for name in self.inputs], dim=-1)
+        values = values.view(self.seeds, -1, values.shape[-1])
+        for matrix, bias in zip(self.weights[:-2:2], self.weights[1:-2:2], strict=True):
+            values = torch.baddbmm(bias, values, matrix).tanh()
+        return values

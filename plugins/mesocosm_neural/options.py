@@ -33,6 +33,9 @@ class NeuralSDEOptions(Options):
     loss: Literal["energy"] = Field(
         default="energy", description="energy score of the paths at every save, and of whole paths"
     )
+    regularisation: float = Field(
+        default=0.1, ge=0, description="weight of the mean square of what the network adds to a constant factor"
+    )
     step: float | None = Field(
         default=None, gt=0, description="largest step of the SDE. Default: a tenth of 1 / the game's largest intensity"
     )

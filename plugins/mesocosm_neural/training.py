@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mesocosm import Clock, Context, DynamicsError, StoreError
+from mesocosm import Clock, Context, DynamicsError, StoreError, substeps
+from mesocosm_neural.adam import Adam
 from mesocosm_neural.law import Correction, GameLaw, Span
 from mesocosm_neural.network import Networks
 from mesocosm_neural.options import NeuralSDEOptions
@@ -70,7 +71,7 @@ class Training:
         self.law, self.networks, self.loss, self.spans = law, networks, loss, spans
         self.saves, self.initial = torch.from_numpy(saves - 1).to(initial.device), initial
         self.options, self.context, self.fingerprint = options, context, fingerprint
-        self.optimiser = torch.optim.Adam(networks.weights, lr=options.learning_rate, foreach=False)
+        self.optimiser = Adam(networks.weights)
         self.losses: list[list[float]] = []
 
     def run(self) -> NDArray[np.float64]:
@@ -89,10 +90,11 @@ class Training:
     def _step(self, step: int) -> list[float]:
         generator = torch.Generator().manual_seed(self.context.streams.integer("training", interval=step))
         rate = 0.5 * self.options.learning_rate * (1.0 + math.cos(math.pi * step / self.options.steps))
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        self.optimiser.zero_grad()
+        for weight in self.networks.weights:
+            weight.grad = None
         losses = self.loss(self._paths(generator))
+        if self.options.regularisation > 0:
+            losses = losses + self.options.regularisation * self._variation(generator)
         if not bool(torch.isfinite(losses).all()):
             raise DynamicsError(
                 f"loss {losses.detach().cpu().numpy()} at learning rate {rate:.3g}",
@@ -101,8 +103,7 @@ class Training:
                 hint="choose a smaller 'learning_rate' or 'step'",
             )
         losses.sum().backward()
-        self.networks.clip_gradients(self.options.gradient_norm)
-        self.optimiser.step()
+        self.optimiser.step(step + 1, rate, self.options.gradient_norm)
         return [float(value) for value in losses.detach().cpu()]
 
     def _paths(self, generator: torch.Generator) -> torch.Tensor:
@@ -118,6 +119,14 @@ class Training:
         paths = torch.stack(saved, dim=1)[:, self.saves]
         return paths.view(count, batch, *paths.shape[1:])
 
+    def _variation(self, generator: torch.Generator) -> torch.Tensor:
+        """How far the networks are from constant factors, on average over the whole simplex and run: [seed]."""
+        count, states = self.networks.seeds * self.options.batch, self.initial.shape[1]
+        drawn = torch.rand(count, states + 1, generator=generator, dtype=torch.float64)
+        exponential = -torch.log1p(-drawn[:, 1:])
+        times, shares = drawn[:, :1] * self.networks.horizon, exponential / exponential.sum(dim=-1, keepdim=True)
+        return self.networks.variation(times.to(self.initial), shares.to(self.initial))
+
     def _save(self, step: int) -> None:
         if self.context.folder is None:
             return
@@ -130,7 +139,7 @@ class Training:
                 "fingerprint": self.fingerprint,
                 "step": step,
                 "weights": weights,
-                "optimiser": self.optimiser.state_dict(),
+                "moments": [[moment.cpu() for moment in order] for order in self.optimiser.moments],
                 "losses": torch.tensor(self.losses, dtype=torch.float64),
             },
         )
@@ -143,9 +152,10 @@ class Training:
         if saved.get("fingerprint") != self.fingerprint:
             return 0
         with torch.no_grad():
-            for weight, value in zip(self.networks.weights, saved["weights"], strict=True):
-                weight.copy_(value)
-        self.optimiser.load_state_dict(saved["optimiser"])
+            targets = [self.networks.weights, *self.optimiser.moments]
+            for target, values in zip(targets, [saved["weights"], *saved["moments"]], strict=True):
+                for tensor, value in zip(target, values, strict=True):
+                    tensor.copy_(value)
         self.losses = saved["losses"].tolist()
         return int(saved["step"])
 
@@ -181,8 +191,6 @@ def simulate(law: GameLaw, correction: Correction, shares: torch.Tensor, span: S
 
 def spans(clock: Clock, step: float, saves: int) -> list[Span]:
     """The first `saves` save intervals, cut into equal steps of at most `step`."""
-    from mesocosm import substeps
-
     result = []
     for interval in list(clock.intervals())[:saves]:
         count, length = substeps(interval.start, interval.stop, step)

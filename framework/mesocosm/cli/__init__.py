@@ -1,0 +1,76 @@
+"""The `mesocosm` program: one click command per file; whatever is heavy is imported inside a command."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+
+import click
+
+from mesocosm.cli.compare import compare
+from mesocosm.cli.plugins import plugins
+from mesocosm.cli.report import report
+from mesocosm.cli.resume import resume
+from mesocosm.cli.run import run
+from mesocosm.cli.runs import runs
+from mesocosm.cli.schema import schema
+from mesocosm.cli.session import Session
+from mesocosm.cli.validate import validate
+from mesocosm.errors import MesocosmError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mesocosm")
+@click.option(
+    "-p",
+    "--plugin",
+    "files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Load a plugin from one Python file.",
+)
+@click.option("--no-plugin", "disabled", multiple=True, metavar="NAME", help="Leave an installed plugin out.")
+@click.option("--traceback", is_flag=True, help="Show where in the code an error arose.")
+@click.pass_context
+def cli(context: click.Context, files: tuple[Path, ...], disabled: tuple[str, ...], traceback: bool) -> None:
+    """One population game, three ways: agents on a contact graph, mean-field game, neural mean-field game."""
+    off = [name for name in os.environ.get("MESOCOSM_DISABLE_PLUGINS", "").split(",") if name]
+    context.obj = Session(files, (*disabled, *off), traceback)
+
+
+for command in (run, resume, validate, compare, report, runs, plugins, schema):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the program and exit: 0 done, 1 the run failed, 2 the input is wrong, 130 interrupted."""
+    arguments = sys.argv[1:]
+    try:
+        _add_plugin_commands(arguments)
+        code = cli.main(arguments, prog_name="mesocosm", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except MesocosmError as error:
+        if "--traceback" in arguments:
+            traceback.print_exc()
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _add_plugin_commands(arguments: list[str]) -> None:
+    """Commands of plugins are looked for only where the program has none of that name."""
+    words = [word for word in arguments if not word.startswith("-")]
+    if not words or words[0] in cli.commands or {"-p", "--plugin", "--no-plugin"} & set(arguments):
+        return
+    from mesocosm.registry import installed
+
+    for answer in installed().notify("mesocosm_cli_commands"):
+        for extra in answer or ():
+            cli.add_command(extra)

@@ -1,0 +1,75 @@
+"""The JSON Schema (draft 7) of scenarios, built from the installed plugins: editors complete and check with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from mesocosm.errors import ComponentError
+from mesocosm.registry import Registry
+from mesocosm.scenario import ScenarioModel
+
+
+def json_schema(registry: Registry) -> dict[str, Any]:
+    """The schema of a whole scenario. Components whose plugin failed are left out."""
+    models: list[tuple[Any, Any]] = [(ScenarioModel, "validation")]
+    variants: dict[str, dict[str, Any]] = {"graph": {}, "game": {}, "dynamics": {}}
+    for kind, found in variants.items():
+        for entry in registry.entries(kind):
+            try:
+                found[entry.component.name] = (
+                    registry.options_model(kind, entry.component.name),
+                    entry.component.summary,
+                )
+            except ComponentError:
+                continue
+            models.append((found[entry.component.name][0], "validation"))
+    references, definitions = models_json_schema(models, ref_template="#/definitions/{model}")
+    shared = _draft_7(definitions["$defs"])
+    top = shared.pop(references[(ScenarioModel, "validation")]["$ref"].rsplit("/", 1)[1])
+    for kind, found in variants.items():
+        schemas = []
+        for name, (model, summary) in found.items():
+            reference = references[(model, "validation")]["$ref"].rsplit("/", 1)[1]
+            schemas.append(_component(name, summary, shared[reference]))
+        shared[f"component:{kind}"] = {
+            "type": "object",
+            "required": ["kind"],
+            "properties": {"kind": {"enum": sorted(found)}},
+            "oneOf": schemas,
+        }
+    for kind in ("graph", "game"):
+        top["properties"][kind] = {"$ref": f"#/definitions/component:{kind}"}
+    top["properties"]["dynamics"]["additionalProperties"] = {"$ref": "#/definitions/component:dynamics"}
+    top["properties"]["extends"] = {"type": "string", "description": "scenario that this one is laid over"}
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "mesocosm scenario",
+        **{key: value for key, value in top.items() if key != "title"},
+        "definitions": shared,
+    }
+
+
+def _component(name: str, summary: str, options: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "title": name,
+        "description": summary,
+        "properties": {"kind": {"const": name}, **options.get("properties", {})},
+        "required": ["kind", *options.get("required", [])],
+        "additionalProperties": options.get("additionalProperties", False),
+    }
+
+
+def _draft_7(value: Any) -> Any:
+    """Rewrite what draft 2020-12 says otherwise: a tuple is `prefixItems` there, a list of `items` here."""
+    if isinstance(value, list):
+        return [_draft_7(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    result = {key: _draft_7(item) for key, item in value.items() if key not in ("prefixItems", "discriminator")}
+    if "prefixItems" in value:
+        result["items"] = _draft_7(value["prefixItems"])
+        result["additionalItems"] = False
+    return result
