@@ -4,7 +4,10 @@ For curves the gap is a norm of the difference of the means over replicates: lar
 mean square over time (`l2_gap`). With q the 95 % quantile of the same norm of the noise (see `noise`), the interval is
 [max(0, gap - q), gap + q], which covers the true gap by the triangle inequality, and the gap exceeds the noise if it is
 greater than q. For numbers (peak size, peak time, attack rate, cost) each replicate has one, the gap is the difference of
-the means, and the interval is Welch's; the gap exceeds the noise if 0 lies outside. A peak is read off the save grid.
+the means, and the interval is Welch's; the gap exceeds the noise if 0 lies outside.
+
+A peak is read off the save grid. The mean of the replicates' peaks is higher than the peak of their mean, the more so the
+fewer the agents: a deterministic limit may lie below it, beyond noise, although its curve is exact.
 """
 
 from __future__ import annotations
@@ -59,7 +62,10 @@ def compare(
     """
     if reference not in trajectories:
         raise InputError(
-            f"reference '{reference}'", where="compare", rule="not among the dynamics", hint=suggestion(reference, trajectories)
+            f"reference '{reference}'",
+            where="compare",
+            rule="not among the dynamics",
+            hint=suggestion(reference, trajectories),
         )
     if window is not None and not window[0] <= window[1]:
         raise InputError(f"window [{window[0]:g}, {window[1]:g}]", where="compare", rule="it must start before it ends")
@@ -93,10 +99,14 @@ def compare_runs(
         raise InputError("no run", where="compare", rule="at least one is needed")
     names = [item.folder.name if item.folder else f"run-{index}" for index, item in enumerate(results, 1)]
     if len(set(names)) < len(names):
-        raise InputError(f"runs named {', '.join(names)}", where="compare", rule="their folders must have different names")
+        raise InputError(
+            f"runs named {', '.join(names)}", where="compare", rule="their folders must have different names"
+        )
     units = sorted({str(item.attributes.get("time_unit", "")) for item in results})
     if len(units) > 1:
-        raise InputError(f"times in {' and '.join(map(repr, units))}", where="compare", rule="runs must share their unit of time")
+        raise InputError(
+            f"times in {' and '.join(map(repr, units))}", where="compare", rule="runs must share their unit of time"
+        )
     every = {
         f"{name}/{label}": trajectories
         for name, item in zip(names, results, strict=True)
@@ -158,7 +168,7 @@ class _Pair:
         for name in names:
             if name in first and name in second:
                 values, other = first[name][:, mine], second[name][:, theirs]
-                seen = ~(np.isnan(values).any(axis=0) | np.isnan(other).any(axis=0))
+                seen = ~np.isnan(np.concatenate([values, other])).any(axis=0)
                 if seen.any():
                     sides = Side(values[:, seen], self.ours.stochastic), Side(other[:, seen], self.truth.stochastic)
                     generator = streams.generator(f"{self.label}/{name}")
@@ -182,8 +192,7 @@ class _Pair:
             if noise is None or error is None:
                 yield Row(self.label, name, measure, value, other, distance, np.nan, np.nan, None)
                 continue
-            scale = float(norm(np.sqrt(error.variance)))
-            reach = max(rounding, distance_quantile(norm(noise), scale, error.freedom))
+            reach = max(rounding, distance_quantile(norm(noise), error.freedom))
             low, high = max(0.0, distance - reach), distance + reach
             yield Row(self.label, name, measure, value, other, distance, low, high, distance > reach)
 

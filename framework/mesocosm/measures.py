@@ -1,11 +1,11 @@
 """What a comparison says: one row per dynamics, observable and measure, and the table that people read.
 
-    sup_gap      largest distance over time between the curves of the means
-    l2_gap       root mean square over time of that distance
-    peak_size    largest value of each replicate, averaged over replicates
-    peak_time    the first time at which it is reached, averaged over replicates
-    attack_rate  one minus the share still at risk at the end
-    cost         expected cost per agent
+sup_gap      largest distance over time between the curves of the means
+l2_gap       root mean square over time of that distance
+peak_size    largest value of each replicate, averaged over replicates
+peak_time    the first time at which it is reached, averaged over replicates
+attack_rate  one minus the share still at risk at the end
+cost         expected cost per agent
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ MEASURES: Mapping[str, str] = {
 }
 """Every measure, in the order of a table, and its name for people."""
 
-DISTANCES = ("sup_gap", "l2_gap")
-"""The measures that are distances between curves; the others are differences of numbers."""
+
+MISSING = "\N{EN DASH}"
+"""What stands in a table where there is no number."""
 
 
 @dataclass(frozen=True)
@@ -66,17 +67,19 @@ class Comparison:
 
 
 def decimals(row: Row) -> int:
-    """Decimal places that the interval of a row supports: two digits of its half width, else four of the gap."""
+    """Decimal places that the interval of a row supports: two digits of its half width, else three of the gap."""
     half = (row.high - row.low) / 2
-    size, digits = (half, 2) if math.isfinite(half) and half > 0 else (abs(row.gap), 4)
+    size, digits = (half, 2) if math.isfinite(half) and half > 0 else (abs(row.gap), 3)
     if size == 0:
         size = max(abs(number) for number in (row.value, row.reference_value, 1.0) if math.isfinite(number))
     return min(12, max(0, digits - 1 - math.floor(math.log10(size))))
 
 
 def number(value: float, places: int) -> str:
-    """A number with a fixed count of decimals; a dash where there is none."""
-    return f"{value:.{places}f}" if math.isfinite(value) else "–"
+    """A number with a fixed count of decimals and no negative zero; a dash where there is none."""
+    if not math.isfinite(value):
+        return MISSING
+    return f"{round(value, places) + 0.0:.{places}f}"
 
 
 def verdict(row: Row) -> str:
@@ -87,9 +90,8 @@ def verdict(row: Row) -> str:
 def cells(row: Row) -> tuple[str, str, str, str, str]:
     """The numbers of a row for people: value, reference value, gap, interval, verdict."""
     places = decimals(row)
-    interval = f"[{row.low:.{places}f}, {row.high:.{places}f}]" if math.isfinite(row.low) else "–"
-    plain = (number(item, places) for item in (row.value, row.reference_value, row.gap))
-    value, reference_value, gap = plain
+    interval = f"[{number(row.low, places)}, {number(row.high, places)}]" if math.isfinite(row.low) else MISSING
+    value, reference_value, gap = (number(item, places) for item in (row.value, row.reference_value, row.gap))
     return value, reference_value, gap, interval, verdict(row)
 
 

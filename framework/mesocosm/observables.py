@@ -29,7 +29,7 @@ def observables(trajectories: Trajectories) -> dict[str, FloatArray]:
         if not all(isinstance(name, str) for labels in names for name in labels):
             continue
         for index in itertools.product(*(range(len(labels)) for labels in names)):
-            values = np.asarray(labelled.values[(slice(None), slice(None), *index)], np.float64)
+            values = np.asarray(labelled.values[:, :, *index], np.float64)
             if not np.isnan(values).all():
                 parts = [labels[number] for labels, number in zip(names, index, strict=True)]
                 found[".".join([variable, *parts])] = values

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationInfo
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainValidator, Tag, ValidationInfo, WithJsonSchema
 
 
 class Options(BaseModel):
@@ -70,8 +70,10 @@ PolicyOption = Annotated[
 
 
 def _locate(value: Any, info: ValidationInfo) -> Any:
-    if not isinstance(value, str):
+    if isinstance(value, Path):
         return value
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not the name of a file")
     places: Mapping[str, Any] = info.context or {}
     if value.startswith("data:"):
         root = places.get("data")
@@ -87,7 +89,7 @@ def _locate(value: Any, info: ValidationInfo) -> Any:
     return path.absolute()
 
 
-DataPath = Annotated[Path, BeforeValidator(_locate)]
+DataPath = Annotated[Path, PlainValidator(_locate), WithJsonSchema({"type": "string"})]
 """A file: relative to the scenario, or `data:NAME` under MESOCOSM_DATA. It must exist when the scenario is read."""
 
 

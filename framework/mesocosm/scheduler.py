@@ -152,7 +152,7 @@ def run(
     else:
         chosen = load(scenario, changes, plugins)
     problem = build(chosen, plugins)
-    makers = _makers(chosen, plugins)
+    makers = makers_of(chosen, plugins)
     resolved = chosen.resolved()
     names = {"dynamics": [choice.name for choice in chosen.dynamics.values()]}
     names |= {"game": [chosen.game.name], "graph": [chosen.graph.name]}
@@ -183,11 +183,12 @@ def resume(path: str | Path, *, report: bool = True, registry: Registry | None =
         )
     scenario = load(folder.path / "scenario.resolved.json", registry=plugins)
     scenario = replace(scenario, text=(folder.path / "scenario.yaml").read_text(encoding="utf-8"))
+    problem, makers = build(scenario, plugins), makers_of(scenario, plugins)
     folder.reopen()
-    return _finish(scenario, build(scenario, plugins), _makers(scenario, plugins), folder, plugins, report)
+    return _finish(scenario, problem, makers, folder, plugins, report)
 
 
-def _makers(scenario: Scenario, registry: Registry) -> dict[str, Maker]:
+def makers_of(scenario: Scenario, registry: Registry) -> dict[str, Maker]:
     makers: dict[str, Maker] = {}
     for label in scenario.order():
         choice = scenario.dynamics[label]

@@ -17,6 +17,9 @@ import yaml
 
 from mesocosm.errors import Fault, ScenarioError
 
+ALIASED_VALUES = 10_000
+"""Values that aliases may add to those written out: aliases of aliases could make a short file endless."""
+
 Path_ = tuple[str | int, ...]
 """Where something stands in a document: keys and list indices from the top."""
 
@@ -75,6 +78,8 @@ def read_document(text: str, source: str) -> Document:
         excerpt = lines[line] if line < len(lines) else ""
         what = f"not valid YAML: {error.problem or error.context}"
         raise ScenarioError([Fault(f"{source}:{line + 1}:{column + 1}", "", what, excerpt)]) from None
+    except RecursionError:
+        raise ScenarioError([Fault(source, "", "not valid YAML: nested too deeply")]) from None
     except yaml.YAMLError as error:
         raise ScenarioError([Fault(source, "", f"not valid YAML: {' '.join(str(error).split())}")]) from None
     if tags:
@@ -99,6 +104,7 @@ class _Reader:
         self.source, self.lines, self.positions = source, lines, positions
         self.faults: list[Fault] = []
         self.open: list[yaml.Node] = []
+        self.values, self.most = 0, ALIASED_VALUES + sum(map(len, lines))
 
     def place(self, node: yaml.Node) -> Position:
         mark = node.start_mark
@@ -106,6 +112,10 @@ class _Reader:
         return Position(self.source, mark.line + 1, mark.column + 1, excerpt)
 
     def value(self, node: yaml.Node, path: Path_) -> Any:
+        self.values += 1
+        if self.values > self.most:
+            what = f"aliases of aliases make more than {self.most} values of this file; write them out"
+            raise ScenarioError([Fault(str(self.place(node)), "", what)])
         if isinstance(node, yaml.ScalarNode):
             return scalar(node.value) if node.style is None else node.value
         if any(node is outer for outer in self.open):

@@ -19,6 +19,7 @@ from mesocosm_agents.contacts import Contacts, are_whole
 from mesocosm_agents.engine import Engine, Play
 from mesocosm_agents.kernels import (
     BoolArray,
+    Buffers,
     FloatArray,
     Outcome,
     Schedule,
@@ -98,9 +99,9 @@ class CompiledEngine(Engine):
         generator: np.random.Generator,
         replicate: int,
     ) -> float:
-        emitted, field = self._buffers(contacts)
+        keep = self._buffers(contacts)
         outcome = run_steps(
-            states, emitted, field, False, contacts.rows, contacts.wiring, self.table, schedule, length, generator
+            states, False, contacts.rows, contacts.wiring, self.table, schedule, length, generator, keep
         )
         self._check(outcome, times, replicate)
         return outcome.cost * length / contacts.size
@@ -116,28 +117,38 @@ class CompiledEngine(Engine):
         replicate: int,
     ) -> float:
         """As `_run`, one step at a time, with a running cost that depends on the field."""
-        emitted, field = self._buffers(contacts)
-        rows, wiring, total = contacts.rows, contacts.wiring, 0.0
-        felt = np.empty_like(field)
+        keep, rows, wiring, total = self._buffers(contacts), contacts.rows, contacts.wiring, 0.0
+        felt = np.empty_like(keep.field)
         for step, time in enumerate(times):
             now = slice(step, step + 1)
             if schedule.renewed[step]:
-                emit_all(states, rows, schedule.emission[step], emitted)
-                receive_all(wiring, emitted, field)
+                emit_all(states, rows, schedule.emission[step], keep.emitted)
+                receive_all(wiring, keep.emitted, keep.field)
+            perceive(wiring, keep.emitted, keep.field, felt)
             control = schedule.control[step][rows, states]
-            perceive(wiring, emitted, field, felt)
             cost = self.play.game.running_cost(float(time), states, felt, control)
-            total += float(np.sum(cost))
+            total += float(np.sum(np.broadcast_to(cost, states.shape)))
             part = schedule._replace(
-                control=schedule.control[now], emission=schedule.emission[now], renewed=schedule.renewed[now]
+                control=schedule.control[now],
+                emission=schedule.emission[now],
+                chosen=schedule.chosen[now],
+                renewed=schedule.renewed[now],
             )
-            outcome = run_steps(states, emitted, field, True, rows, wiring, self.table, part, length, generator)
+            outcome = run_steps(states, True, rows, wiring, self.table, part, length, generator, keep)
             self._check(outcome, times[now], replicate)
         return total * length / contacts.size
 
-    def _buffers(self, contacts: Contacts) -> tuple[FloatArray, FloatArray]:
-        shape = (contacts.size, len(self.play.game.channels))
-        return np.zeros(shape), np.zeros(shape)
+    def _buffers(self, contacts: Contacts) -> Buffers:
+        size, channels = contacts.size, len(self.play.game.channels)
+        return Buffers(
+            emitted=np.zeros((size, channels)),
+            field=np.zeros((size, channels)),
+            total=np.zeros(size),
+            moved=np.zeros(size, np.int32),
+            new=np.zeros(size, np.int8),
+            touched=np.zeros(size, np.int32),
+            is_touched=np.zeros(size, np.bool_),
+        )
 
     def _check(self, outcome: Outcome, times: FloatArray, replicate: int) -> None:
         if outcome.step >= 0:
@@ -181,16 +192,22 @@ def make_schedule(play: Play, times: FloatArray) -> tuple[Schedule, bool]:
     states = np.broadcast_to(np.arange(state_count), shape)
     control = np.stack([policy.table(float(t), state_count) for t in times])
     emission = np.stack([play.emission(float(t), states, row) for t, row in zip(times, control, strict=True)])
-    renewed: BoolArray = np.ones(len(times), np.bool_)
-    renewed[1:] = (emission[1:] != emission[:-1]).any(axis=(1, 2, 3))
+    chosen, renewed = _differs(control), _differs(emission)
     exact = are_whole(emission)
     nothing = np.zeros((0, *shape))
     if not game.has_costs:
-        return Schedule(control, emission, nothing, renewed, exact), False
+        return Schedule(control, emission, nothing, chosen, renewed, exact), False
     try:
         rates = [game.running_cost(float(t), states, _NoField(), row) for t, row in zip(times, control, strict=True)]
         cost = np.stack([np.broadcast_to(np.asarray(rate, np.float64), shape) for rate in rates])
     # Whatever goes wrong without a field: the cost needs one, and a fault of its own shows when it gets it.
     except Exception:
-        return Schedule(control, emission, nothing, renewed, exact), True
-    return Schedule(control, emission, cost, renewed, exact), False
+        return Schedule(control, emission, nothing, chosen, renewed, exact), True
+    return Schedule(control, emission, cost, chosen, renewed, exact), False
+
+
+def _differs(tables: FloatArray) -> BoolArray:
+    """Whether each of K tables differs from the one before it; the first one does."""
+    result: BoolArray = np.ones(len(tables), np.bool_)
+    result[1:] = (tables[1:] != tables[:-1]).any(axis=tuple(range(1, tables.ndim)))
+    return result

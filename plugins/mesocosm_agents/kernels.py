@@ -54,15 +54,34 @@ class Table(NamedTuple):
 class Schedule(NamedTuple):
     """What rows of agents choose, emit and pay in K steps.
 
-    Shapes: `control` [K, row, state], `emission` [K, row, state, channel], `cost` [K, row, state] or empty. `renewed`
-    [K] says whether emissions differ from the step before; `exact` whether sums of them are free of rounding.
+    Shapes: `control` [K, row, state], `emission` [K, row, state, channel], `cost` [K, row, state] or empty. `chosen` and
+    `renewed` [K] say whether control and emission differ from the step before; `exact` whether sums of emissions are
+    free of rounding.
     """
 
     control: FloatArray
     emission: FloatArray
     cost: FloatArray
+    chosen: BoolArray
     renewed: BoolArray
     exact: bool
+
+
+class Buffers(NamedTuple):
+    """What the kernels keep between steps.
+
+    `emitted` and `field` [N, channel]: what every agent emits, and what `receive_all` makes of it. `total` [N]: summed
+    intensity of the transitions out of every agent's state. `moved` and `new` [N]: who jumps in this step, and where.
+    `touched` [N]: whose total may have changed. `is_touched` [N]: the same as flags, all false between steps.
+    """
+
+    emitted: FloatArray
+    field: FloatArray
+    total: FloatArray
+    moved: NDArray[np.int32]
+    new: StateArray
+    touched: NDArray[np.int32]
+    is_touched: BoolArray
 
 
 class Outcome(NamedTuple):
@@ -78,26 +97,26 @@ class Outcome(NamedTuple):
 
 
 @compiled
-def receive(wiring: Wiring, emitted: FloatArray, field: FloatArray, node: int) -> None:
-    """Write the summed emissions of the contacts of one node into `field[node]`; arrays of shape [N, channel]."""
-    field[node, :] = 0.0
-    for entry in range(wiring.indptr[node], wiring.indptr[node + 1]):
-        weight = wiring.weights[entry] if len(wiring.weights) else 1.0
+def receive(nodes: NDArray[np.int32], wiring: Wiring, emitted: FloatArray, field: FloatArray) -> None:
+    """Write the summed emissions of the contacts of `nodes` into `field`; arrays of shape [N, channel]."""
+    # Named once: reading an item of a tuple costs more than adding up a contact.
+    indptr, indices, weights = wiring.indptr, wiring.indices, wiring.weights
+    for node in nodes:
         for channel in range(field.shape[1]):
-            field[node, channel] += weight * emitted[wiring.indices[entry], channel]
+            total = 0.0
+            for entry in range(indptr[node], indptr[node + 1]):
+                total += (weights[entry] if len(weights) else 1.0) * emitted[indices[entry], channel]
+            field[node, channel] = total
 
 
 @compiled
 def receive_all(wiring: Wiring, emitted: FloatArray, field: FloatArray) -> None:
     """`receive` for every node. On a complete graph `field[0]` takes the total over all nodes instead."""
     if wiring.is_complete:
-        field[0, :] = 0.0
-        for node in range(emitted.shape[0]):
-            for channel in range(field.shape[1]):
-                field[0, channel] += emitted[node, channel]
+        for channel in range(field.shape[1]):
+            field[0, channel] = emitted[:, channel].sum()
     else:
-        for node in range(emitted.shape[0]):
-            receive(wiring, emitted, field, node)
+        receive(np.arange(len(emitted)).astype(np.int32), wiring, emitted, field)
 
 
 @compiled
@@ -135,114 +154,161 @@ def emit_all(states: StateArray, rows: IntArray, emission: FloatArray, emitted: 
 
 @compiled
 def emit_changes(
-    moved: NDArray[np.int32],
-    states: StateArray,
-    rows: IntArray,
-    wiring: Wiring,
-    schedule: Schedule,
-    step: int,
-    emitted: FloatArray,
-    field: FloatArray,
-    waiting: BoolArray,
-) -> None:
-    """Bring `emitted` and `field` up to date after the agents `moved` changed state.
+    count: int, states: StateArray, rows: IntArray, wiring: Wiring, emission: FloatArray, exact: bool, keep: Buffers
+) -> int:
+    """Bring `emitted` and `field` up to date after the first `count` agents of `moved` changed state.
 
     Where sums are exact the difference is pushed to the contacts. Elsewhere the fields of the contacts are summed
-    afresh: differences would leave rounding errors, which grow and may be negative. `waiting` [N] is all false before
-    and after.
+    afresh: differences would leave rounding errors, which grow and may be negative. Returns the length of `touched`:
+    those who moved and their contacts.
     """
-    queue = np.empty(len(states) if not (schedule.exact or wiring.is_complete) else 0, np.int32)
-    count = 0
-    changed = False
-    for agent in moved:
+    emitted, field, touched, is_touched = keep.emitted, keep.field, keep.touched, keep.is_touched
+    indptr, indices, weights = wiring.indptr, wiring.indices, wiring.weights
+    length = 0
+    for agent in keep.moved[:count]:
+        if not is_touched[agent]:
+            is_touched[agent] = True
+            touched[length] = agent
+            length += 1
         for channel in range(emitted.shape[1]):
-            value = schedule.emission[step, rows[agent], states[agent], channel]
+            value = emission[rows[agent], states[agent], channel]
             difference = value - emitted[agent, channel]
             if difference == 0.0:
                 continue
             emitted[agent, channel] = value
-            changed = True
-            if wiring.is_complete:
-                if schedule.exact:
-                    field[0, channel] += difference
-                continue
-            for entry in range(wiring.indptr[agent], wiring.indptr[agent + 1]):
-                contact = wiring.indices[entry]
-                if schedule.exact:
-                    weight = wiring.weights[entry] if len(wiring.weights) else 1.0
-                    field[contact, channel] += weight * difference
-                elif not waiting[contact]:
-                    waiting[contact] = True
-                    queue[count] = contact
-                    count += 1
-    if wiring.is_complete and changed and not schedule.exact:
+            for entry in range(indptr[agent], indptr[agent + 1]):
+                contact = indices[entry]
+                if exact:
+                    field[contact, channel] += (weights[entry] if len(weights) else 1.0) * difference
+                if not is_touched[contact]:
+                    is_touched[contact] = True
+                    touched[length] = contact
+                    length += 1
+    for agent in touched[:length]:
+        is_touched[agent] = False
+    if wiring.is_complete:
         receive_all(wiring, emitted, field)
-    for contact in queue[:count]:
-        receive(wiring, emitted, field, contact)
-        waiting[contact] = False
+    elif not exact:
+        receive(touched[:length], wiring, emitted, field)
+    return length
+
+
+@compiled
+def intensity(
+    agent: int,
+    rate: float,
+    channel: int,
+    choice: float,
+    is_complete: bool,
+    divisor: FloatArray,
+    emitted: FloatArray,
+    field: FloatArray,
+) -> float:
+    """`rate`, times the field that an agent receives unless `channel` is -1, times its control `choice`."""
+    value = rate * choice
+    if channel >= 0:
+        if is_complete:
+            value *= (field[0, channel] - emitted[agent, channel]) / (len(emitted) - 1)
+        elif len(divisor):
+            value *= field[agent, channel] / divisor[agent]
+        else:
+            value *= field[agent, channel]
+    return value
+
+
+@compiled
+def weigh(
+    agents: NDArray[np.int32],
+    states: StateArray,
+    rows: IntArray,
+    wiring: Wiring,
+    table: Table,
+    control: FloatArray,
+    keep: Buffers,
+) -> tuple[int, float]:
+    """Write the summed intensities of `agents` into `total`.
+
+    Returns the transition and value of an intensity that is negative, infinite or NaN (transition -1: none).
+    """
+    # Named once, as in `receive`.
+    first, rate, channel, controlled = table.first, table.rate, table.channel, table.controlled
+    emitted, field, total, is_complete, divisor = (
+        keep.emitted,
+        keep.field,
+        keep.total,
+        wiring.is_complete,
+        wiring.divisor,
+    )
+    for agent in agents:
+        state = states[agent]
+        total[agent] = 0.0
+        for number in range(first[state], first[state + 1]):
+            choice = control[rows[agent], state] if controlled[number] else 1.0
+            value = intensity(agent, rate[number], channel[number], choice, is_complete, divisor, emitted, field)
+            if not 0.0 <= value < np.inf:
+                return number, value
+            total[agent] += value
+    return -1, 0.0
 
 
 @compiled
 def decide(
     states: StateArray,
-    felt: FloatArray,
     rows: IntArray,
+    wiring: Wiring,
     table: Table,
     control: FloatArray,
     length: float,
     generator: np.random.Generator,
-    moved: NDArray[np.int32],
-    new: StateArray,
-) -> tuple[int, int, float]:
-    """Who jumps in one step, and where: fills the first entries of `moved` and `new`, both [N]; nobody moves yet.
+    keep: Buffers,
+) -> int:
+    """Who jumps in one step, and where: fills `moved` and `new`, and returns their number; nobody moves yet.
 
-    Returns their number, and the transition and value of an intensity that is not valid (transition -1: none).
+    Every agent is a candidate with the chance of the most restless one, and a candidate with intensity q jumps with
+    the ratio of chances: 1 - exp(-q length) in all. Candidates are found by geometric gaps, so that random numbers are
+    drawn for them alone.
     """
-    # Named once: reading a field of a tuple costs more than the arithmetic of an agent.
-    first, target, rate, channel, controlled = table.first, table.target, table.rate, table.channel, table.controlled
-    q = np.empty(len(rate))
-    count = 0
-    for agent in range(len(states)):
-        state = states[agent]
-        total = 0.0
-        for number in range(first[state], first[state + 1]):
-            value = rate[number]
-            if channel[number] >= 0:
-                value *= felt[agent, channel[number]]
-            if controlled[number]:
-                value *= control[rows[agent], state]
-            if not 0.0 <= value < np.inf:
-                return count, number, value
-            q[number] = value
-            total += value
-        if total == 0.0:
-            continue
-        draw = generator.random()
-        # 1 - exp(-x) <= x: most agents stay, and need no exponential.
-        if draw >= total * length:
-            continue
-        chance = -np.expm1(-total * length)
+    largest = keep.total.max()
+    if largest == 0.0:
+        return 0
+    ceiling = -np.expm1(-largest * length)
+    count, agent = 0, -1
+    while True:
+        gap = np.floor(np.log1p(-generator.random()) / (-largest * length))
+        if gap >= len(states) - agent - 1:
+            return count
+        agent += 1 + int(gap)
+        chance = -np.expm1(-keep.total[agent] * length)
+        draw = generator.random() * ceiling
         if draw >= chance:
             continue
-        # Given that the agent leaves, draw / chance is uniform again and chooses the target.
-        mark = draw / chance * total
-        for number in range(first[state], first[state + 1]):
+        # Given that the agent jumps, draw / chance is uniform again and chooses the target.
+        mark, state = draw / chance * keep.total[agent], states[agent]
+        for number in range(table.first[state], table.first[state + 1]):
+            choice = control[rows[agent], state] if table.controlled[number] else 1.0
+            value = intensity(
+                agent,
+                table.rate[number],
+                table.channel[number],
+                choice,
+                wiring.is_complete,
+                wiring.divisor,
+                keep.emitted,
+                keep.field,
+            )
             # Rounding may carry the mark past the end; then the last transition that is possible is taken.
-            if q[number] > 0.0:
-                new[count] = target[number]
-            mark -= q[number]
+            if value > 0.0:
+                keep.new[count] = table.target[number]
+            mark -= value
             if mark < 0.0:
                 break
-        moved[count] = agent
+        keep.moved[count] = agent
         count += 1
-    return count, -1, 0.0
 
 
 @compiled
 def run_steps(
     states: StateArray,
-    emitted: FloatArray,
-    field: FloatArray,
     is_ready: bool,
     rows: IntArray,
     wiring: Wiring,
@@ -250,30 +316,32 @@ def run_steps(
     schedule: Schedule,
     length: float,
     generator: np.random.Generator,
+    keep: Buffers,
 ) -> Outcome:
     """Advance `states` [N] in place by K synchronous steps of equal `length`, by the law in `engine`.
 
-    One random number is drawn for every agent with positive intensity. `emitted` and `field` [N, channel] are filled
-    first unless `is_ready`.
+    Emissions and fields are computed first unless `is_ready`.
     """
-    size = len(states)
-    moved, new, waiting = np.empty(size, np.int32), np.empty(size, np.int8), np.zeros(size, np.bool_)
-    # Plain sums are felt as they are: no copy.
-    felt = field if not (wiring.is_complete or len(wiring.divisor)) else np.empty_like(field)
+    everyone = np.arange(len(states)).astype(np.int32)
+    touched = everyone
     cost = 0.0
-    for step in range(schedule.control.shape[0]):
+    for step in range(len(schedule.control)):
+        control = schedule.control[step]
         if (step == 0 and not is_ready) or (step > 0 and schedule.renewed[step]):
-            emit_all(states, rows, schedule.emission[step], emitted)
-            receive_all(wiring, emitted, field)
+            emit_all(states, rows, schedule.emission[step], keep.emitted)
+            receive_all(wiring, keep.emitted, keep.field)
+            touched = everyone
+        if schedule.chosen[step] or wiring.is_complete:
+            touched = everyone
         if len(schedule.cost):
-            for agent in range(size):
+            for agent in range(len(states)):
                 cost += schedule.cost[step, rows[agent], states[agent]]
-        if wiring.is_complete or len(wiring.divisor):
-            perceive(wiring, emitted, field, felt)
-        count, wrong, value = decide(states, felt, rows, table, schedule.control[step], length, generator, moved, new)
+        wrong, value = weigh(touched, states, rows, wiring, table, control, keep)
         if wrong >= 0:
             return Outcome(cost, step, wrong, value)
+        count = decide(states, rows, wiring, table, control, length, generator, keep)
         for number in range(count):
-            states[moved[number]] = new[number]
-        emit_changes(moved[:count], states, rows, wiring, schedule, step, emitted, field, waiting)
+            states[keep.moved[number]] = keep.new[number]
+        waiting = emit_changes(count, states, rows, wiring, schedule.emission[step], schedule.exact, keep)
+        touched = keep.touched[:waiting]
     return Outcome(cost, -1, -1, 0.0)

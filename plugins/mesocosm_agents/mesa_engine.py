@@ -103,8 +103,9 @@ class ContactModel(mesa.Model):  # type: ignore[misc]
 
     def step(self) -> None:
         """One synchronous step for everyone."""
-        self.agents.do("emit")
-        self.agents.do("feel")
+        if self.play.policy.uses_field:
+            self.agents.do("emit")
+            self.agents.do("feel")
         self.agents.do("choose")
         self.agents.do("emit")
         self.agents.do("feel")

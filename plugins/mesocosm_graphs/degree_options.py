@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
-
 from mesocosm import Options
+from pydantic import Discriminator, Field, Tag, model_validator
 
 Degree = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, le=1)]

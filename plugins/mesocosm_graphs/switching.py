@@ -25,12 +25,13 @@ class _Multigraph:
         self.nodes = nodes
         self.source, self.target = source.copy(), target.copy()
         self.start = np.minimum(source, target) * nodes + np.maximum(source, target)
-        self.keys = np.sort(self.start).tolist()
+        self.ordered = np.sort(self.start)
+        self.keys = self.ordered.tolist()
         self.change: dict[int, int] = {}
 
     def bad(self) -> list[int]:
         """Positions of self-loops and of all parallel edges, at the start."""
-        keys = np.sort(self.start)
+        keys = self.ordered
         repeated = keys[1:][keys[1:] == keys[:-1]]
         parallel = np.zeros(len(keys), bool)
         if len(repeated):

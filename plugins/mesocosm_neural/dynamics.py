@@ -88,7 +88,7 @@ class NeuralSDE(Dynamics):
         options, states, transitions = self.options, len(self.law.states), len(self.law.sources)
         ends = (
             states * ("occupancy" in options.inputs) + ("time" in options.inputs),
-            transitions * (2 if options.noise == "learned" else 1),
+            transitions,
         )
         seeds = [self.context.streams.integer("weights", replicate=seed) for seed in range(options.seeds)]
         return Networks(
@@ -96,7 +96,7 @@ class NeuralSDE(Dynamics):
             [torch.Generator().manual_seed(seed) for seed in seeds],
             horizon=self.problem.clock.end,
             inputs=options.inputs,
-            transitions=transitions,
+            learn_noise=options.noise == "learned",
             device=self.law.identity.device,
             dtype=self.law.identity.dtype,
         )

@@ -51,9 +51,9 @@ class _Equation:
 
 
 def integrate(law: Law, initial: torch.Tensor, increments: torch.Tensor) -> torch.Tensor:
-    """The state after as many Euler-Maruyama steps as the tape has: [path, channel] and [step, path, channel] to [path, channel].
+    """The state after as many Euler-Maruyama steps as the tape has; plain backpropagation goes through every step.
 
-    Plain backpropagation goes through every step.
+    Shapes: `initial` [path, channel] and `increments` [step, path, channel] to [path, channel].
     """
     steps = torch.tensor([0.0, float(increments.shape[0])], dtype=torch.float64)
     path: torch.Tensor = torchsde.sdeint(

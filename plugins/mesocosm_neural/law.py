@@ -25,15 +25,15 @@ from mesocosm import FiniteStateGame, Problem
 from mesocosm_neural.engine import integrate
 
 Correction = Callable[[float, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
-"""(time, shares [path, state]) -> log of the rates' factors and log of the noises' factors, both [path, transition]."""
+"""(time, shares [path, state]) -> exp(f) and g, the factors of rates and of noises, both [path, transition]."""
 
 SMALLEST_AGENT = 0.1
 
 
 def uncorrected(time: float, shares: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """f = 0 and g = 1: the game itself."""
-    zero = shares.new_zeros(())
-    return zero, zero
+    """The game itself: f = 0 and g = 1."""
+    one = shares.new_ones(())
+    return one, one
 
 
 def project(shares: torch.Tensor) -> torch.Tensor:
@@ -88,10 +88,6 @@ class GameLaw:
             columns[number] = self.game.intensity(self.game.transitions[number], time, field, choice)
         return torch.stack(columns, dim=-1)
 
-    def rates(self, time: float, shares: torch.Tensor) -> torch.Tensor:
-        """Jumps per head and unit time: shapes [path, state] to [path, transition]; zero where the source is empty."""
-        return (shares @ self.source) * self.intensities(time, shares)
-
     def _emission(self, time: float) -> torch.Tensor:
         """What a population with everyone in one state exposes each agent to, [state, channel]."""
         with torch.no_grad():
@@ -120,16 +116,16 @@ class GameLaw:
         self, correction: Correction, shares: torch.Tensor, span: Span, increments: torch.Tensor
     ) -> torch.Tensor:
         """Shares at the end of a save interval, [path, state]; `increments` are standard normal [step, path, transition]."""
-        spread = (span.step / self.size) ** 0.5
+        step, floor = span.step, self.floor * span.step
 
         def moved(extents: torch.Tensor) -> torch.Tensor:
             return project(torch.addmm(shares, extents, self.change))
 
-        def law(step: float, extents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            time, now = span.start + step * span.step, moved(extents)
-            log_rate, log_noise = correction(time, now)
-            rate = self.rates(time, now) * log_rate.exp()
-            root = rate / torch.maximum(rate, self.floor).sqrt()
-            return rate * span.step, root * log_noise.exp() * spread
+        def law(count: float, extents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            time, now = span.start + count * step, moved(extents)
+            rate_factor, noise_factor = correction(time, now)
+            drift = (now @ self.source) * self.intensities(time, now) * (rate_factor * step)
+            return drift, drift * torch.maximum(drift, floor).rsqrt() * noise_factor
 
-        return moved(integrate(law, shares.new_zeros(shares.shape[0], len(self.sources)), increments))
+        extents = shares.new_zeros(shares.shape[0], len(self.sources))
+        return moved(integrate(law, extents, increments / self.size**0.5))

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
 import torch
 
-LARGEST_LOG = 3.0
-"""Learned factors stay within exp(-3) and exp(3), so that a network far from its data cannot blow up a path."""
-
 LAST_LAYER = 0.01
 
 
 class Networks:
-    """tanh networks from (shares, time) to log factors of rates and of noises; nearly zero before training.
+    """tanh networks from (shares, time) to the log factors of the rates, and one log factor per transition for the noises.
 
-    `weights` holds, for each layer, a matrix [seed, in, out] and a bias [seed, 1, out]. Paths are sorted by seed: path
-    p belongs to seed p // (paths / seeds). One generator per seed makes a network independent of how many there are.
+    Nearly zero before training, so that the unlearned model is the game. `layers` holds, for each layer, a matrix
+    [seed, in, out] and a bias [seed, 1, out]; `log_noise` is [seed, 1, transition]. Paths are sorted by seed: path p belongs
+    to seed p // (paths / seeds). One generator per seed makes a network independent of how many there are.
     """
 
     def __init__(
@@ -27,39 +26,43 @@ class Networks:
         *,
         horizon: float,
         inputs: Sequence[str],
-        transitions: int,
+        learn_noise: bool,
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
-        self.seeds, self.inputs, self.horizon, self.transitions = len(generators), tuple(inputs), horizon, transitions
-        self.weights: list[torch.Tensor] = []
-        last = len(widths) - 2
-        for layer, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):
-            bound = 1.0 / math.sqrt(before)
-            uniform = [
-                2.0 * torch.rand(before + 1, after, generator=each, dtype=torch.float64) - 1.0 for each in generators
-            ]
-            values = torch.stack(uniform) * bound * (LAST_LAYER if layer == last else 1.0)
-            for part in (values[:, :-1], values[:, -1:]):
-                self.weights.append(part.to(device=device, dtype=dtype).contiguous().requires_grad_())
+        self.seeds, self.inputs, self.horizon, self.learn_noise = len(generators), tuple(inputs), horizon, learn_noise
+        self.layers: list[torch.Tensor] = []
+        for layer, (before, after) in enumerate(itertools.pairwise(widths)):
+            bound = (LAST_LAYER if layer == len(widths) - 2 else 1.0) / math.sqrt(before)
+            uniform = [torch.rand(before + 1, after, generator=each, dtype=torch.float64) for each in generators]
+            values = ((2.0 * torch.stack(uniform) - 1.0) * bound).to(device=device, dtype=dtype)
+            self.layers += [part.contiguous().requires_grad_() for part in (values[:, :-1], values[:, -1:])]
+        self.log_noise = torch.zeros_like(self.layers[-1], requires_grad=learn_noise)
+
+    @property
+    def weights(self) -> list[torch.Tensor]:
+        """Everything that is trained."""
+        return [*self.layers, self.log_noise] if self.learn_noise else self.layers
 
     def __call__(self, time: float, shares: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Log factors of the rates and of the noises, both [path, transition]; the latter is 0 where it is not learned."""
-        hidden = self._hidden(torch.full_like(shares[:, :1], time), shares)
-        values = torch.baddbmm(self.weights[-1], hidden, self.weights[-2]).view(shares.shape[0], -1)
-        logs = LARGEST_LOG * (values / LARGEST_LOG).tanh()
-        if logs.shape[-1] == self.transitions:
-            return logs, logs.new_zeros(())
-        return logs[:, : self.transitions], logs[:, self.transitions :]
+        """Factors of the rates and of the noises, both [path, transition]."""
+        paths = shares.shape[0]
+        times = torch.full_like(shares[:, :1], time) if "time" in self.inputs else shares
+        logs = torch.baddbmm(self.layers[-1], self._hidden(times, shares), self.layers[-2])
+        noises = self.log_noise.exp().expand(-1, paths // self.seeds, -1)
+        return logs.exp().view(paths, -1), noises.reshape(paths, -1)
 
     def variation(self, times: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
-        """Mean square of the part of the log factors that is not constant: [path, 1] and [path, state] to [seed]."""
-        return (self._hidden(times, shares) @ self.weights[-2]).pow(2).mean(dim=(1, 2))
+        """Mean square of the part of the log rates that is not constant: [path, 1] and [path, state] to [seed]."""
+        return (self._hidden(times, shares) @ self.layers[-2]).pow(2).mean(dim=(1, 2))
 
     def _hidden(self, times: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
-        columns = {"occupancy": shares, "time": times / self.horizon}
-        values = torch.cat([columns[name] for name in self.inputs], dim=-1)
+        if self.inputs == ("occupancy",):
+            values = shares
+        else:
+            columns = {"occupancy": shares, "time": times / self.horizon}
+            values = torch.cat([columns[name] for name in self.inputs], dim=-1)
         values = values.view(self.seeds, -1, values.shape[-1])
-        for matrix, bias in zip(self.weights[:-2:2], self.weights[1:-2:2], strict=True):
+        for matrix, bias in zip(self.layers[:-2:2], self.layers[1:-2:2], strict=True):
             values = torch.baddbmm(bias, values, matrix).tanh()
         return values

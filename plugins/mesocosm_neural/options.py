@@ -19,7 +19,7 @@ class NeuralSDEOptions(Options):
     seeds: int = Field(default=5, ge=1, le=100, description="how many networks are trained, each from its own weights")
     paths: int = Field(default=64, ge=2, description="paths simulated with each network; replicates = seeds * paths")
     batch: int = Field(default=48, ge=2, description="paths of each network in one training step")
-    steps: int = Field(default=200, ge=1, description="training steps")
+    steps: int = Field(default=150, ge=1, description="training steps")
     learning_rate: float = Field(default=0.02, gt=0, description="largest step of Adam; it decays as a cosine to zero")
     gradient_norm: float = Field(default=1.0, gt=0, description="gradients of a network are clipped at this norm")
     width: int = Field(default=16, ge=1, description="units in each hidden layer")
@@ -28,13 +28,15 @@ class NeuralSDEOptions(Options):
         default=("occupancy",), min_length=1, description="what the network sees"
     )
     noise: Literal["learned", "demographic"] = Field(
-        default="learned", description="learned: a network scales the noise of each transition; demographic: it is 1"
+        default="learned", description="learned: a factor on the noise of each transition; demographic: the factor is 1"
     )
     loss: Literal["energy"] = Field(
         default="energy", description="energy score of the paths at every save, and of whole paths"
     )
     regularisation: float = Field(
-        default=0.1, ge=0, description="weight of the mean square of what the network adds to a constant factor"
+        default=10.0,
+        ge=0,
+        description="how strongly a network prefers constant factors, relative to one observed series",
     )
     step: float | None = Field(
         default=None, gt=0, description="largest step of the SDE. Default: a tenth of 1 / the game's largest intensity"

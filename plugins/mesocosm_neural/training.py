@@ -94,7 +94,8 @@ class Training:
             weight.grad = None
         losses = self.loss(self._paths(generator))
         if self.options.regularisation > 0:
-            losses = losses + self.options.regularisation * self._variation(generator)
+            strength = self.options.regularisation / self.loss.data.shape[0]
+            losses = losses + strength * self._variation(generator)
         if not bool(torch.isfinite(losses).all()):
             raise DynamicsError(
                 f"loss {losses.detach().cpu().numpy()} at learning rate {rate:.3g}",

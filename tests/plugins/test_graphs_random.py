@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from mesocosm import ContactGraph, InputError
 from mesocosm_graphs.classic import barabasi_albert, watts_strogatz
-from mesocosm_graphs.configuration import configuration, regular
+from mesocosm_graphs.configuration import configuration, impossible, regular
 from mesocosm_graphs.options import BarabasiAlbert, Blocks, Configuration, ErdosRenyi, Regular, WattsStrogatz
 from mesocosm_graphs.random_graphs import blocks, erdos_renyi, pair, pairs_within
 from scipy import stats
@@ -390,3 +390,11 @@ def test_impossible_requests_are_refused(build: Callable[[], ContactGraph], wher
     assert caught.value.where == where
     for part in parts:
         assert part in str(caught.value)
+
+
+def test_a_search_without_success_says_so() -> None:
+    """Would catch an error that calls degrees impossible when only the search gave up."""
+    error = impossible(np.array([2, 2, 2]), "graph.degrees")
+    assert error.where == "graph.degrees"
+    assert "was found, though one exists" in str(error)
+    assert "less unequal degrees" in str(error)

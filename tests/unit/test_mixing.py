@@ -121,10 +121,8 @@ def test_complete_graph_gives_the_mean_of_the_others(closure: str, normalise: st
     by_type = generator.random(len(mixing.types))
     assert mixing.membership is not None
     by_node = by_type[mixing.membership]
-    if len(mixing.types) == 1:
-        expected = by_node
-    else:
-        expected = np.array([np.delete(by_node, i).mean() for i in range(6)])
+    others = np.array([np.delete(by_node, i).mean() for i in range(6)])
+    expected = by_node if len(mixing.types) == 1 else others
     field = mixing.field(by_type[:, None])[:, 0]
     np.testing.assert_allclose(field[mixing.membership], expected, rtol=1e-13)
     np.testing.assert_allclose(mixing.degrees, 1.0, rtol=1e-13)
