@@ -42,7 +42,7 @@ def _blocks(lines: list[str]) -> Iterator[str]:
         text = "\n".join(body)
         if body[0].startswith(">>>"):
             yield fenced(text, "pycon")
-        elif all(line.startswith("  ") for line in body):
+        elif all(line.startswith("  ") or not line for line in body):
             yield fenced(inspect.cleandoc(text))
         elif (number or body[0].startswith("- ")) and all(ITEM.match(line) or line.startswith((" ", "- ")) for line in body):
             yield "\n".join(_items(body))

@@ -28,8 +28,9 @@ def observables(trajectories: Trajectories) -> dict[str, FloatArray]:
         names = [trajectories.coordinates.get(dimension, ()) for dimension in labelled.dims[2:]]
         if not all(isinstance(name, str) for labels in names for name in labels):
             continue
+        columns = np.moveaxis(np.asarray(labelled.values, np.float64), (0, 1), (-2, -1))
         for index in itertools.product(*(range(len(labels)) for labels in names)):
-            values = np.asarray(labelled.values[:, :, *index], np.float64)
+            values = columns[index]
             if not np.isnan(values).all():
                 parts = [labels[number] for labels, number in zip(names, index, strict=True)]
                 found[".".join([variable, *parts])] = values

@@ -97,6 +97,15 @@ class TabulatedPolicy(Policy):
     degrees: FloatArray
     group: str = "group"
 
+    def __post_init__(self) -> None:
+        expected = (len(self.times), len(self.types))
+        if len(self.times) < 2 or not (np.diff(self.times) > 0).all() or self.values.shape[:2] != expected:
+            raise InputError(
+                f"a table of shape {self.values.shape} over {len(self.times)} times",
+                where="policy",
+                rule=f"at least two increasing times, and a row for each of {len(self.types)} types: [time, row, state]",
+            )
+
     @classmethod
     def of(cls, times: FloatArray, values: FloatArray, mixing: Mixing, group: str = "group") -> TabulatedPolicy:
         """A policy with one row for each type of a closure."""

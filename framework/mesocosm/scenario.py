@@ -310,26 +310,40 @@ def _validate(
 
 def _explain(model: type[BaseModel], value: Any, error: Any) -> tuple[Path_, str]:
     """A pydantic error as (path in the document, what is wrong): tags of unions are dropped from its location."""
-    path: list[str | int] = []
-    known = [model]
-    for place, part in enumerate(error["loc"], start=1):
-        inside = (isinstance(value, Mapping) and part in value) or (isinstance(value, list) and isinstance(part, int))
-        if inside:
-            path.append(part)
-            value = value[part]
-        elif error["type"] == "missing" and place == len(error["loc"]):
-            path.append(part)
-        known = _inner_models(known, part) or known
-    given = error["input"]
-    if error["type"] == "extra_forbidden":
-        names = [field.alias or name for inner in known for name, field in inner.model_fields.items()]
-        return tuple(path), f"unknown option; {suggestion(str(path[-1]) if path else '', names)}"
+    location = error["loc"]
     if error["type"] == "missing":
-        return tuple(path), "missing; this option is required"
+        return (*_follow(value, location[:-1]), location[-1]), "missing; this option is required"
+    path = _follow(value, location)
+    if error["type"] == "extra_forbidden":
+        known = [model]
+        for part in path:
+            known = _inner_models(known, part) or known
+        names = [field.alias or name for inner in known for name, field in inner.model_fields.items()]
+        return path, f"unknown option; {suggestion(str(path[-1]), names) or 'there are no options here'}"
+    given = error["input"]
     message = str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
     if error["type"] == "value_error":
         return tuple(path), message
     return tuple(path), f"{json.dumps(given, default=str)} {message[0].lower()}{message[1:]}"
+
+
+def _follow(value: Any, location: Path_) -> Path_:
+    """The parts of an error's location that are keys of the document; the others are tags of unions.
+
+    A tag may be called like a key: what reaches the last part is the right reading, or else the longest.
+    """
+    if not location:
+        return ()
+    part, rest = location[0], location[1:]
+    skipped = _follow(value, rest)
+    if isinstance(value, Mapping):
+        inside = part in value
+    else:
+        inside = isinstance(value, list) and isinstance(part, int) and part < len(value)
+    if not inside:
+        return skipped
+    taken = (part, *_follow(value[part], rest))
+    return max(taken, skipped, key=lambda path: (path[-1:] == location[-1:], len(path)))
 
 
 def _inner_models(models: list[type[Any]], part: str | int) -> list[type[Any]]:

@@ -228,13 +228,13 @@ def _finish(
         ordered = {label: found[label] for label in scenario.dynamics}
         results = _results(scenario, problem, ordered, folder)
         results.save(folder.path / "results.nc")
-        folder.drop_checkpoints()
-        folder.event("run_finished")
         folder.update(status="done", warnings=plugins.warnings)
         if report:
             from mesocosm.report import write_run_report
 
             write_run_report(results, folder, plugins)
+        folder.event("run_finished")
+        folder.drop_checkpoints()
         plugins.notify("mesocosm_run_finished", run=about, results=results)
         return results
     except BaseException as error:

@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-
 from mesocosm import DynamicsError, FiniteStateGame, Interval, Policy
+
 from mesocosm_agents.contacts import Contacts, are_whole
 from mesocosm_agents.engine import Engine, Play
 from mesocosm_agents.kernels import (

@@ -12,9 +12,9 @@ from typing import Any
 import mesa
 import numpy as np
 from mesa.discrete_space import FixedAgent, Network
+from mesocosm import ContactGraph, FiniteStateGame, Interval
 from numpy.typing import NDArray
 
-from mesocosm import ContactGraph, FiniteStateGame, Interval
 from mesocosm_agents.engine import Engine, Play
 from mesocosm_agents.kernels import FloatArray, StateArray
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
-from pydantic import Field
-
 from mesocosm import DataPath, Options
+from pydantic import Field
 
 
 class TableOptions(Options):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
-
 from mesocosm import LearnFrom, Options
+from pydantic import Field
 
 
 class NeuralSDEOptions(Options):

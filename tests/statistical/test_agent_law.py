@@ -8,13 +8,12 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from mesocosm import Clock, ContactGraph, Context, FiniteStateGame, Population, Problem, Transition, resolve_device
 from mesocosm_agents.compiled import CompiledEngine
 from mesocosm_agents.dynamics import AgentBased
 from mesocosm_agents.options import AgentBasedOptions
 from mesocosm_agents.vectorised import VectorisedEngine
 from scipy.stats import chi2, ncx2
-
-from mesocosm import Clock, ContactGraph, Context, FiniteStateGame, Population, Problem, Transition, resolve_device
 
 ALPHA = 1e-4
 STEPS, LENGTH = 4, 0.5
@@ -184,9 +183,7 @@ def test_complete_graph_follows_the_enumerated_law(sample, general):
     assert chi_square(counts, wrong) < ALPHA
 
 
-@pytest.mark.parametrize(
-    ("weights", "normalise"), [(TRIANGLE, "sum"), (STAR, "mean")], ids=["triangle", "mean"]
-)
+@pytest.mark.parametrize(("weights", "normalise"), [(TRIANGLE, "sum"), (STAR, "mean")], ids=["triangle", "mean"])
 def test_mesa_follows_the_same_law(sample, weights, normalise):
     """Would catch a Mesa engine of another law: its agreement with the others is through the same enumeration.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings as effort
 from hypothesis import strategies as st
 
 from mesocosm.errors import ScenarioError
@@ -94,6 +94,7 @@ PLAIN = st.recursive(
 )
 
 
+@effort(deadline=None)
 @given(PLAIN)
 def test_plain_values_survive_a_round_trip_through_json(value: Any) -> None:
     """Catches a value that is read back differently: JSON is a subset of YAML 1.2, and resuming a run relies on it."""
@@ -103,6 +104,7 @@ def test_plain_values_survive_a_round_trip_through_json(value: Any) -> None:
     assert read_document(text, "f").value == {"key": value}
 
 
+@effort(deadline=None)
 @given(st.dictionaries(st.from_regex(r"[a-z]{1,5}", fullmatch=True), st.integers() | st.from_regex(r"[a-z ]{0,8}", fullmatch=True), max_size=5))
 def test_plain_values_survive_a_round_trip_through_block_style(value: dict[str, Any]) -> None:
     """Catches a difference from PyYAML's own writer on values that both versions of YAML read alike."""

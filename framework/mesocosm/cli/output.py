@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
 
 from mesocosm.hooks import hookimpl
+from mesocosm.measures import MEASURES, Comparison, Row, cells
 
 if TYPE_CHECKING:
-    from mesocosm.compare import Comparison, Row
     from mesocosm.results import Results
 
-MEASURES = ("sup_gap", "peak_size", "peak_time", "attack_rate", "cost")
+SHOWN = ("sup_gap", "peak_size", "peak_time", "attack_rate", "cost")
+"""Measures on the terminal; the report has all of them."""
+
+COLUMNS = {"": 18, "value": 8, "reference": 9, "gap": 8, "95 % interval": 19, "noise": 7}
+"""Heads and least widths: together they fit 80 columns."""
 
 
 class Progress:
@@ -58,11 +63,12 @@ class Progress:
 
 
 def print_results(results: Results) -> None:
-    """The comparison of a run, and where everything is."""
+    """The comparison of a run, what its solvers found, and where everything is."""
     console = Console()
-    rows = results.rows()
-    if rows:
-        console.print(comparison_table(rows, f"{results.attributes['name']}: against {_reference(results)}"))
+    if results.reference:
+        console.print(f"\n{results.attributes['name']}: how far from '{results.reference}'?")
+        print_rows(console, results.rows())
+        console.print()
     for line in _solver_lines(results):
         console.print(line, highlight=False)
     if results.folder is not None:
@@ -73,55 +79,47 @@ def print_results(results: Results) -> None:
 
 def print_comparison(comparison: Comparison) -> None:
     """The table of a comparison."""
-    Console().print(comparison_table(comparison.rows, f"against {comparison.reference}"))
+    console = Console()
+    console.print(f"how far from '{comparison.reference}'?", soft_wrap=True)
+    print_rows(console, comparison.rows)
 
 
-def comparison_table(rows: Any, title: str) -> Table:
-    """One line per dynamics, observable and measure that people ask for first."""
-    table = Table(
-        title=title, title_justify="left", caption="interval: 95 %; noise: of the replicates", caption_justify="left"
-    )
-    for head, side in (
-        ("dynamics", "left"), ("observable", "left"), ("measure", "left"), ("value", "right"), ("reference", "right"),
-        ("gap", "right"), ("interval", "right"), ("beyond noise", "left"),
-    ):  # fmt: skip
-        table.add_column(head, justify="right" if side == "right" else "left", no_wrap=True)
-    before = None
-    for row in rows:
-        if row.measure not in MEASURES:
-            continue
-        if before not in (None, row.dynamics):
-            table.add_section()
-        before = row.dynamics
-        table.add_row(
-            row.dynamics, row.observable, row.measure.replace("_", " "), _number(row.value), _number(row.reference_value),
-            _number(row.gap), _interval(row), {True: "yes", False: "no", None: "unknown"}[row.exceeds_noise],
-        )  # fmt: skip
-    return table
-
-
-def _reference(results: Results) -> str:
-    return str(results.comparison.attrs.get("reference", ""))
+def print_rows(console: Console, rows: Iterable[Row]) -> None:
+    """A small table for each dynamics, of what people ask for first; intervals cover 95 %."""
+    shown = [row for row in rows if row.measure in SHOWN]
+    for dynamics, own in itertools.groupby(shown, key=lambda row: row.dynamics):
+        console.print(f"\n[bold]{dynamics}[/bold]", highlight=False, soft_wrap=True)
+        table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+        for head, width in COLUMNS.items():
+            words = head in ("", "noise")
+            table.add_column(head, justify="left" if words else "right", min_width=width, no_wrap=True)
+        for row in own:
+            name = MEASURES[row.measure]
+            if row.measure not in ("attack_rate", "cost"):
+                name = f"{row.observable.removeprefix('occupancy.')} {name}"
+            noise = {True: "beyond", False: "within", None: "unknown"}[row.exceeds_noise]
+            table.add_row(name, *cells(row)[:4], noise)
+        console.print(table)
 
 
 def _solver_lines(results: Results) -> list[str]:
+    """Convergence, cost and exploitability of the dynamics that have them."""
     lines = []
     for label in results.labels:
         data = results[label]
         if "converged" in data:
             verdict = "converged" if float(data["converged"]) else "NOT converged"
-            lines.append(
-                f"{label}: {verdict} in {int(data['iterations'])} iterations, residual {float(data['residual'][-1]):.1e}"
-            )
+            residual = float(data["residual"][-1])
+            lines.append(f"{label}: {verdict} in {int(data['iterations'])} iterations, residual {residual:.1e}")
         if "exploitability" in data and data["exploitability"].ndim == 0:
             value, gain = float(data["value"]), float(data["exploitability"])
-            lines.append(f"{label}: cost per agent {value:.5g}, exploitability {gain:.2e}")
+            lines.append(f"{label}: cost per agent {value:.5g}, of which a best response would save {gain:.1e}")
+        if "heldout_score" in data:
+            own = float(data["heldout_score"].mean())
+            others = ", ".join(
+                f"{name} {float(data[f'heldout_score_{name}']):.3g}"
+                for name in ("persistence", "unlearned")
+                if f"heldout_score_{name}" in data
+            )
+            lines.append(f"{label}: held-out energy score {own:.3g}; {others} (lower is better)")
     return lines
-
-
-def _number(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.4g}"
-
-
-def _interval(row: Row) -> str:
-    return "" if math.isnan(row.low) else f"{_number(row.low)} .. {_number(row.high)}"

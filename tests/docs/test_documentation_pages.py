@@ -1,0 +1,48 @@
+"""What the documentation says, works; and every scenario is in the gallery."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+PAGES = [
+    "tutorial.md",
+    "gallery.md",
+    "howto/compare.md",
+    "howto/fit-data.md",
+    "howto/write-a-game.md",
+    "howto/write-a-dynamics.md",
+]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_following_a_page_works(root: Path, follow: Callable[[Path], None], page: str) -> None:
+    """Catches a scenario, Python snippet, plugin or command of a page that no longer works."""
+    follow(root / "docs" / page)
+
+
+def test_no_page_with_snippets_is_left_out(root: Path, blocks: Callable[[Path], list[object]]) -> None:
+    """Catches a new page whose snippets nobody runs."""
+    docs = root / "docs"
+    for page in sorted(docs.rglob("*.md")):
+        languages = {getattr(block, "language") for block in blocks(page)}  # noqa: B009
+        if languages & {"yaml", "python"}:
+            assert str(page.relative_to(docs)) in PAGES, page.name
+
+
+def test_every_scenario_is_in_the_gallery(root: Path) -> None:
+    """Catches a scenario that nobody can find, and an entry whose scenario is gone."""
+    scenarios = {path.stem for path in (root / "scenarios").glob("*.yaml")}
+    gallery = (root / "docs" / "gallery.md").read_text(encoding="utf-8")
+    assert scenarios == {line.removeprefix("## ") for line in gallery.splitlines() if line.startswith("## ")}
+
+
+def test_every_scenario_begins_with_its_question(root: Path) -> None:
+    """Catches a scenario without the question that it answers and the answer that is expected."""
+    for path in sorted((root / "scenarios").glob("*.yaml")):
+        comment = path.read_text(encoding="utf-8").split("mesocosm:")[0]
+        assert comment.startswith("# "), path.name
+        assert "?" in comment, path.name
+        assert "Expected" in comment, path.name
