@@ -4,7 +4,7 @@ For curves the gap is a norm of the difference of the means over replicates: lar
 mean square over time (`l2_gap`). With q the 95 % quantile of the same norm of the noise (see `noise`), the interval is
 [max(0, gap - q), gap + q], which covers the true gap by the triangle inequality, and the gap exceeds the noise if it is
 greater than q. For numbers (peak size, peak time, attack rate, cost) each replicate has one, the gap is the difference of
-the means, and the interval is Welch's; the gap exceeds the noise if 0 lies outside.
+the means, and the interval is Welch's, or for a single observation that of the bootstrap; the gap exceeds the noise if 0 lies outside.
 
 A peak is read off the save grid. The mean of the replicates' peaks is higher than the peak of their mean, the more so the
 fewer the agents: a deterministic limit may lie below it, beyond noise, although its curve is exact.
@@ -173,13 +173,13 @@ class _Pair:
                     sides = Side(values[:, seen], self.ours.stochastic), Side(other[:, seen], self.truth.stochastic)
                     generator = streams.generator(f"{self.label}/{name}")
                     yield from self._curve_rows(name, *sides, generator)
-                    yield from self._peak_rows(name, *sides, times[seen])
+                    yield from self._peak_rows(name, *sides, times[seen], generator)
                     if name == f"occupancy.{at_risk}" and seen[-1]:
                         ends = (Side(1 - side.values[:, -1:], side.stochastic) for side in sides)
-                        yield self._number_row(name, "attack_rate", *ends)
+                        yield self._number_row(name, "attack_rate", *ends, generator)
         costs = _cost(self.ours), _cost(self.truth)
         if costs[0] is not None and costs[1] is not None:
-            yield self._number_row("cost", "cost", costs[0], costs[1])
+            yield self._number_row("cost", "cost", costs[0], costs[1], streams.generator(f"{self.label}/cost"))
 
     def _curve_rows(self, name: str, ours: Side, truth: Side, generator: np.random.Generator) -> Iterator[Row]:
         gap, noise, error = ours.mean - truth.mean, noise_curves(ours, truth, generator), mean_error(ours, truth)
@@ -196,17 +196,19 @@ class _Pair:
             low, high = max(0.0, distance - reach), distance + reach
             yield Row(self.label, name, measure, value, other, distance, low, high, distance > reach)
 
-    def _peak_rows(self, name: str, ours: Side, truth: Side, times: FloatArray) -> Iterator[Row]:
+    def _peak_rows(
+        self, name: str, ours: Side, truth: Side, times: FloatArray, generator: np.random.Generator
+    ) -> Iterator[Row]:
         if not 0 < int(truth.mean.argmax()) < len(times) - 1:
             return
         sizes = (Side(side.values.max(axis=1, keepdims=True), side.stochastic) for side in (ours, truth))
-        yield self._number_row(name, "peak_size", *sizes)
+        yield self._number_row(name, "peak_size", *sizes, generator)
         moments = (Side(times[side.values.argmax(axis=1)][:, None], side.stochastic) for side in (ours, truth))
-        yield self._number_row(name, "peak_time", *moments)
+        yield self._number_row(name, "peak_time", *moments, generator)
 
-    def _number_row(self, name: str, measure: str, ours: Side, truth: Side) -> Row:
+    def _number_row(self, name: str, measure: str, ours: Side, truth: Side, generator: np.random.Generator) -> Row:
         value, other = float(ours.mean[0]), float(truth.mean[0])
-        gap, half = value - other, half_width(ours, truth)
+        gap, half = value - other, half_width(ours, truth, generator)
         if half is None:
             return Row(self.label, name, measure, value, other, gap, np.nan, np.nan, None)
         half = max(half, _rounding(ours, truth))

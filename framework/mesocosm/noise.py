@@ -11,8 +11,9 @@ the error of `mean of ours - mean of reference`:
   replicates, its noise is that of one replicate of the other side, which is what it would be if both obeyed one law;
 - otherwise the noise is unknown, and every answer that needs it is None.
 
-Variances estimated from few replicates are themselves noisy, so intervals are Student's with the degrees of freedom of
-Welch (Biometrika 34, 1947, 28-35).
+Variances estimated from few replicates are themselves noisy, so intervals are widened by Student's law with the degrees
+of freedom of Welch (Biometrika 34, 1947, 28-35). Noise is that of the replicates as they are: replicates that share a
+graph, or a training seed, do not show the noise of drawing another.
 """
 
 from __future__ import annotations
@@ -101,12 +102,18 @@ def student_quantile(probability: float, freedom: float) -> float:
     return float(stdtrit(min(freedom, 1e9), probability))
 
 
-def half_width(ours: Side, reference: Side) -> float | None:
-    """Half of the 95 % interval of a difference of mean numbers (curves of one time); None where it is unknown."""
+def half_width(ours: Side, reference: Side, generator: np.random.Generator) -> float | None:
+    """Half of the 95 % interval of a difference of mean numbers (curves of one time); None where it is unknown.
+
+    Means are nearly normal, so that Welch's interval holds; a single draw need not be, and takes the bootstrap.
+    """
     error = mean_error(ours, reference)
     if error is None:
         return None
-    return student_quantile((1 + LEVEL) / 2, error.freedom) * float(np.sqrt(error.variance[0]))
+    if all(side.is_sample or not side.stochastic for side in (ours, reference)):
+        return student_quantile((1 + LEVEL) / 2, error.freedom) * float(np.sqrt(error.variance[0]))
+    noise = noise_curves(ours, reference, generator)
+    return None if noise is None else distance_quantile(np.abs(noise[:, 0]), error.freedom)
 
 
 def noise_curves(ours: Side, reference: Side, generator: np.random.Generator) -> FloatArray | None:
@@ -122,8 +129,9 @@ def _draws(side: Side, other: Side, generator: np.random.Generator) -> FloatArra
         return np.zeros((1, side.values.shape[1]))
     if side.is_sample:
         count = len(side.values)
-        weights = generator.multinomial(count, np.full(count, 1 / count), size=RESAMPLES) / count
-        return np.asarray(weights @ side.deviations)
+        chosen = generator.integers(count, size=(RESAMPLES, count)) + count * np.arange(RESAMPLES)[:, None]
+        times_chosen = np.bincount(chosen.ravel(), minlength=RESAMPLES * count).reshape(RESAMPLES, count)
+        return np.asarray(times_chosen / count @ side.deviations)
     if other.is_sample:
         return np.asarray(other.deviations[generator.integers(len(other.values), size=RESAMPLES)])
     return None

@@ -81,11 +81,11 @@ def _locate(value: Any, info: ValidationInfo) -> Any:
             raise ValueError(
                 f"'{value}' is looked up under the folder named by MESOCOSM_DATA, which is not set; set it to that folder"
             )
-        path = Path(str(root)) / value.removeprefix("data:")
+        path, rule = Path(str(root)) / value.removeprefix("data:"), "data: is the folder named by MESOCOSM_DATA"
     else:
-        path = Path(str(places.get("folder", "."))) / value
+        path, rule = Path(str(places.get("folder", "."))) / value, "paths are relative to the scenario file"
     if not path.is_file():
-        raise ValueError(f"no file '{value}' (looked at {path}); paths are relative to the scenario file")
+        raise ValueError(f"no file '{value}' (looked at {path}); {rule}")
     return path.absolute()
 
 

@@ -75,10 +75,15 @@ class Problem:
         return shares
 
     def type_shares(self, mixing: Mixing) -> FloatArray:
-        """Share of each state at time 0, for every type of a closure: shape [type, state]."""
-        if mixing.membership is None or not self.population.groups:
+        """Share of each state at time 0, for every type of a closure: shape [type, state].
+
+        Types of a degree law know no nodes: each has the shares of the whole population.
+        """
+        if not self.population.groups:
             return np.tile(self.population.shares, (len(mixing.types), 1))
         by_node = self.node_shares(self.graph)
+        if mixing.membership is None:
+            return np.tile(by_node.mean(axis=0), (len(mixing.types), 1))
         sums = np.stack(
             [np.bincount(mixing.membership, column, minlength=len(mixing.types)) for column in by_node.T], axis=-1
         )

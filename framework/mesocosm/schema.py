@@ -12,7 +12,10 @@ from mesocosm.scenario import ScenarioModel
 
 
 def json_schema(registry: Registry) -> dict[str, Any]:
-    """The schema of a whole scenario. Components whose plugin failed are left out."""
+    """The schema of a whole scenario. Components whose plugin failed are left out.
+
+    Of a scenario that extends another only the top-level keys are checked: what it leaves out, the other one has.
+    """
     models: list[tuple[Any, Any]] = [(ScenarioModel, "validation")]
     variants: dict[str, dict[str, Any]] = {"graph": {}, "game": {}, "dynamics": {}}
     for kind, found in variants.items():
@@ -42,11 +45,15 @@ def json_schema(registry: Registry) -> dict[str, Any]:
     for kind in ("graph", "game"):
         top["properties"][kind] = {"$ref": f"#/definitions/component:{kind}"}
     top["properties"]["dynamics"]["additionalProperties"] = {"$ref": "#/definitions/component:dynamics"}
-    top["properties"]["extends"] = {"type": "string", "description": "scenario that this one is laid over"}
+    keys = {key: {"description": value.get("description", "")} for key, value in top["properties"].items()}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "mesocosm scenario",
-        **{key: value for key, value in top.items() if key != "title"},
+        "type": "object",
+        "properties": {**keys, "extends": {"type": "string", "description": "scenario that this one is laid over"}},
+        "additionalProperties": False,
+        "if": {"required": ["extends"]},
+        "else": {"type": "object", "properties": top["properties"], "required": top["required"]},
         "definitions": shared,
     }
 

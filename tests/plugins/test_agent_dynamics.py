@@ -168,6 +168,18 @@ def test_same_seed_same_bytes_and_replicates_do_not_depend_on_their_number(make,
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_replicates_draw_their_own_numbers(make, engine):
+    """Would catch one stream for all replicates or all intervals; everyone starts alike, and only recovers."""
+    graph = random_graph(200, 10, 3)
+    states = play(make(sir(0.0, 0.7), graph, shares=[0, 1, 0], engine=engine, replicates=2, end=2.0))
+    recovered = [state.states == 2 for state in states]
+    assert (recovered[1][0] != recovered[1][1]).any()
+    generators = make(sir(0.0), graph)._play
+    first, second = (generators.generator(interval, 0).random() for interval in Clock(2.0, 1.0).intervals())
+    assert first != second
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_redraw_runs_each_replicate_on_its_own_graph(make, engine):
     """Would catch replicates that share a graph under `redraw`, or fresh draws without it."""
     pair, apart = ContactGraph.from_edges(2, [0], [1]), ContactGraph.from_edges(2, [], [])

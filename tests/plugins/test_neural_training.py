@@ -172,7 +172,7 @@ def test_a_broken_checkpoint_is_an_error(tmp_path: Path) -> None:
 def test_a_training_that_diverges_stops_at_its_step() -> None:
     """Catches NaN weights that are trained on, saved and simulated."""
     with pytest.raises(DynamicsError, match=r"neural, training step \d+: loss .*nan.* at learning rate"):
-        neural(learning_rate=1e38).prepare()
+        neural(learning_rate=1e37).prepare()
 
 
 def test_networks_are_independent_of_how_many_there_are() -> None:

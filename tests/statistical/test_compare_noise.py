@@ -56,18 +56,18 @@ def standard_error(count):
 def test_false_alarms_of_two_samples():
     """Would catch noise of one side left out (17 % alarms), a biased spread, or noise of replicates and not of means (0 %).
 
-    600 comparisons: the bounds are 4 standard errors (0.0089 each) from 5 %, a false alarm of about 1e-4.
+    400 comparisons: the bounds are 4 standard errors (0.011 each) from 5 %, a false alarm of about 1e-4.
     """
-    found = repeat(600, lambda random: (sample("ours", random, 40), sample("truth", random, 30)))
+    found = repeat(400, lambda random: (sample("ours", random, 40), sample("truth", random, 30)))
     for measure in ("sup_gap", "l2_gap", "peak_size", "peak_time", "cost"):
-        assert alarms(found[measure]) == pytest.approx(LEVEL, abs=4 * standard_error(600)), measure
+        assert alarms(found[measure]) == pytest.approx(LEVEL, abs=4 * standard_error(400)), measure
 
 
 def test_false_alarms_against_a_limit_without_noise():
     """Would catch noise that is charged to a deterministic side, or missing on the other."""
-    found = repeat(600, lambda random: (limit("ours"), sample("truth", random, 40)))
+    found = repeat(400, lambda random: (limit("ours"), sample("truth", random, 40)))
     for measure in ("sup_gap", "l2_gap", "cost"):
-        assert alarms(found[measure]) == pytest.approx(LEVEL, abs=4 * standard_error(600)), measure
+        assert alarms(found[measure]) == pytest.approx(LEVEL, abs=4 * standard_error(400)), measure
 
 
 def test_few_replicates_do_not_cry_wolf():
@@ -84,11 +84,13 @@ def test_few_replicates_do_not_cry_wolf():
 def test_false_alarms_of_a_single_observation():
     """Would catch one observed curve that is taken for a mean or for exact: it then alarms in most cases.
 
-    600 comparisons with 40 replicates; 5 % within 4 standard errors.
+    400 comparisons with 40 replicates; 5 % within 4 standard errors. Peak times take few values, so that theirs only has
+    an upper bound.
     """
-    found = repeat(600, lambda random: (sample("ours", random, 40), sample("truth", random, 1)))
-    for measure in ("sup_gap", "l2_gap", "peak_size", "peak_time", "cost"):
-        assert alarms(found[measure]) == pytest.approx(LEVEL, abs=4 * standard_error(600)), measure
+    found = repeat(400, lambda random: (sample("ours", random, 40), sample("truth", random, 1)))
+    for measure in ("sup_gap", "l2_gap", "peak_size", "cost"):
+        assert alarms(found[measure]) == pytest.approx(LEVEL, abs=4 * standard_error(400)), measure
+    assert alarms(found["peak_time"]) <= LEVEL + 4 * standard_error(400)
 
 
 def test_power_against_a_planted_gap():

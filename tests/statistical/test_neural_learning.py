@@ -109,7 +109,7 @@ def test_rates_and_spread_are_learned_from_the_first_half(size: int, assumed: in
         gamma=0.4,
         parameters={"beta": 0.7},
         learn={"from": "data", "until": 10},
-        steps=80,
+        steps=60,
     )
     score = learned.summary["heldout_score"]
     assert (score < 0.25 * learned.summary["heldout_score_persistence"]).all()
@@ -120,8 +120,8 @@ def test_rates_and_spread_are_learned_from_the_first_half(size: int, assumed: in
 def test_a_school_outbreak_is_forecast_from_its_first_nine_days() -> None:
     """Boys in bed in a boarding school in 1978 (BMJ 1978;1:587), of 763: learned up to day 8, judged on days 9 to 13.
 
-    The game starts from beta 1.5 where least squares on these nine days give 1.68 (held-out error 0.026). Catches a
-    network that fits nine numbers and forgets the game: without regularisation its held-out score is 0.10 and more.
+    The game starts from beta 1.5, where least squares on these nine days give 1.68 and a mean held-out error of 0.026.
+    Catches a network that fits nine numbers and forgets the game, as it does without regularisation (0.08 to 0.11).
     """
     data = np.full((1, 14, 3), np.nan)
     data[0, :, 1] = np.array(IN_BED) / 763
@@ -133,7 +133,7 @@ def test_a_school_outbreak_is_forecast_from_its_first_nine_days() -> None:
         gamma=0.45,
         parameters={"beta": 1.5},
         learn={"from": "data", "until": 8},
-        steps=80,
+        step=0.125,
     )
     score = learned.summary["heldout_score"]
     assert (score < 0.25 * learned.summary["heldout_score_persistence"]).all()

@@ -95,12 +95,12 @@ def test_a_scenario_is_frozen() -> None:
     [
         ("seed: 7", "sed: 7\nseed: 7", "scenario:3:1: sed: unknown option; did you mean 'seed'?\n    sed: 7"),
         ("beta: 0.5", "betta: 1, beta: 0.5", "scenario:7:19: game.betta: unknown option; did you mean 'beta'?"),
-        ("{cost: 2}", "{csot: 2}", "scenario:7:52: game.effort.csot: unknown option; did you mean 'cost'?"),
-        ("unit: day", "units: day", "scenario:4:32: time.units: unknown option; did you mean 'unit'?"),
+        ("{cost: 2}", "{csot: 2}", "scenario:7:51: game.effort.csot: unknown option; did you mean 'cost'?"),
+        ("unit: day", "units: day", "scenario:4:34: time.units: unknown option; did you mean 'unit'?"),
         ("replicates: 4", "replicas: 4", "scenario:9:31: dynamics.agents.replicas: unknown option; did you mean 'replicates'?"),
         ("{from: nash}", "{constnat: 1, from: nash}", "dynamics.agents.policy.constnat: unknown option; did you mean 'constant'?"),
         ("{reference: agents}", "{zzz: 1}", "compare.zzz: unknown option; known: observables, reference, window"),
-        ("{kind: complete}", "{kind: complete, size: 3}", "scenario:6:24: graph.size: unknown option"),
+        ("{kind: complete}", "{kind: complete, size: 3}", "scenario:6:25: graph.size: unknown option; there are no options here"),
     ],
 )
 def test_unknown_keys(old: str, new: str, fault: str) -> None:
@@ -139,7 +139,7 @@ def test_unknown_keys(old: str, new: str, fault: str) -> None:
         ("seed: 7", "seed: 7\ndevice: gpu", 'scenario:4:1: device: "gpu" '),
         ("seed: 7", "seed: 7\nprecision: float16", "precision: \"float16\" must be 'float32' or 'float64'"),
         ("{from: nash}", "nash", 'scenario:9:46: dynamics.agents.policy: "nash" must be'),
-        ("{reference: agents}", "{window: [1]}", "compare.window"),
+        ("{reference: agents}", "{window: [1]}", "compare.window.1: missing"),
     ],
 )
 def test_wrong_types_and_ranges(old: str, new: str, fault: str) -> None:
@@ -192,7 +192,7 @@ def test_required_keys(key: str) -> None:
         ("{from: nash}", "{}", "scenario:9:46: dynamics.agents.policy.from: missing"),
         ("kind: complete", "", "scenario:6:1: graph.kind: the kind of a graph component is missing"),
         ("kind: sir", "kind: 3", "scenario:7:8: game.kind: the kind of a game component is 3"),
-        ("kind: sir", "kind: sri", "scenario:7:8: game.kind: no game is called 'sri'; did you mean 'sir'?"),
+        ("kind: sir", "kind: sirr", "scenario:7:8: game.kind: no game is called 'sirr'; did you mean 'sir'?"),
         ("kind: complete", "kind: zzz", "scenario:6:9: graph.kind: no graph is called 'zzz'; known: barabasi_albert, blocks"),
         ("kind: classical_mfg", "kind: clasical_mfg", "dynamics.nash.kind: no dynamics is called 'clasical_mfg'; did you mean 'classical_mfg'?"),
     ],
@@ -205,7 +205,7 @@ def test_missing_options_and_kinds(old: str, new: str, fault: str) -> None:
 @pytest.mark.parametrize(
     ("pairs", "fault"),
     [
-        ([("{from: nash}", "{from: nahs}")], "scenario:9:54: dynamics.agents.policy.from: no dynamics is labelled 'nahs'; did you mean 'nash'?"),
+        ([("{from: nash}", "{from: nahs}")], "scenario:9:55: dynamics.agents.policy.from: no dynamics is labelled 'nahs'; did you mean 'nash'?"),
         ([("{from: nash}", "{from: agents}")], "dynamics: dynamics refer to each other in a circle: agents -> agents"),
         (
             [("kind: classical_mfg", "kind: agent_based\n    policy: {from: agents}")],
@@ -214,7 +214,7 @@ def test_missing_options_and_kinds(old: str, new: str, fault: str) -> None:
         ([("  nash:", "  comparison: {kind: classical_mfg}\n  nash:")], "scenario:10:3: dynamics.comparison: not a label"),
         ([("  nash:", "  a/b: {kind: classical_mfg}\n  nash:")], "scenario:10:3: dynamics.a/b: not a label"),
         ([("{reference: agents}", "{reference: agent}")], "scenario:12:11: compare.reference: no dynamics is labelled 'agent'; did you mean 'agents'?"),
-        ([("end: 20", "end: 20.3")], "scenario:4:17: time.save_every: time: end 20.3 with save_every 0.5; end must be a whole number"),
+        ([("end: 20", "end: 20.3")], "scenario:4:19: time.save_every: time: end 20.3 with save_every 0.5; end must be a whole number"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_together(pairs: list[tuple[str, str]], fault: str) -> None:
