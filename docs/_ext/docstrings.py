@@ -44,7 +44,9 @@ def _blocks(lines: list[str]) -> Iterator[str]:
             yield fenced(text, "pycon")
         elif all(line.startswith("  ") or not line for line in body):
             yield fenced(inspect.cleandoc(text))
-        elif (number or body[0].startswith("- ")) and all(ITEM.match(line) or line.startswith((" ", "- ")) for line in body):
+        elif (number or body[0].startswith("- ")) and all(
+            ITEM.match(line) or line.startswith((" ", "- ")) for line in body
+        ):
             yield "\n".join(_items(body))
         else:
             yield from _prose(body)

@@ -71,7 +71,9 @@ def scenario_reference(registry: Registry) -> str:
 def table(options: Any) -> str:
     """A Markdown table of options."""
     lines = ["| option | type | default | range | description |", "|---|---|---|---|---|"]
-    lines += [f"| `{each.name}` | {each.type} | {each.default} | {each.range} | {each.description} |" for each in options]
+    lines += [
+        f"| `{each.name}` | {each.type} | {each.default} | {each.range} | {each.description} |" for each in options
+    ]
     return "\n".join(lines)
 
 

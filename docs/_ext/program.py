@@ -21,7 +21,12 @@ def command_line_reference(program: click.Group) -> str:
     parts = [fenced(program.get_usage(context)), _parameters(program, context)]
     for name, command in program.commands.items():
         inner = click.Context(command, info_name=name, parent=context)
-        parts += [f"## {name}", escape(command.help or ""), fenced(command.get_usage(inner)), _parameters(command, inner)]
+        parts += [
+            f"## {name}",
+            escape(command.help or ""),
+            fenced(command.get_usage(inner)),
+            _parameters(command, inner),
+        ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -37,7 +42,11 @@ def hooks_reference() -> str:
     for name in hook_names():
         function = getattr(hooks, name)
         parts += [f"### {name}", fenced(f"{name}{signature(function)}", "python"), markdown(function.__doc__)]
-    parts += ["## Component", fenced(f"Component{signature(hooks.Component)}", "python"), markdown(hooks.Component.__doc__)]
+    parts += [
+        "## Component",
+        fenced(f"Component{signature(hooks.Component)}", "python"),
+        markdown(hooks.Component.__doc__),
+    ]
     parts += ["## Versions", f"This is version {hooks.API_VERSION} of the plugin interface."]
     return "\n\n".join(parts) + "\n"
 
@@ -78,7 +87,9 @@ def _name(name: str, value: Any) -> Iterator[str]:
 
 def _constant(name: str) -> str:
     """The text below a constant in the module that defines it; '' where there is none."""
-    for module in [found for full, found in sys.modules.items() if full.startswith("mesocosm.") and name in vars(found)]:
+    for module in [
+        found for full, found in sys.modules.items() if full.startswith("mesocosm.") and name in vars(found)
+    ]:
         body = ast.parse(inspect.getsource(module)).body
         for statement, following in itertools.pairwise(body):
             targets = statement.targets if isinstance(statement, ast.Assign) else ()

@@ -4,7 +4,8 @@ For curves the gap is a norm of the difference of the means over replicates: lar
 mean square over time (`l2_gap`). With q the 95 % quantile of the same norm of the noise (see `noise`), the interval is
 [max(0, gap - q), gap + q], which covers the true gap by the triangle inequality, and the gap exceeds the noise if it is
 greater than q. For numbers (peak size, peak time, attack rate, cost) each replicate has one, the gap is the difference of
-the means, and the interval is Welch's, or for a single observation that of the bootstrap; the gap exceeds the noise if 0 lies outside.
+the means, and the interval is Welch's, or for a single observation that of the bootstrap; the gap exceeds the noise if 0
+lies outside.
 
 A peak is read off the save grid. The mean of the replicates' peaks is higher than the peak of their mean, the more so the
 fewer the agents: a deterministic limit may lie below it, beyond noise, although its curve is exact.
@@ -175,8 +176,8 @@ class _Pair:
                     yield from self._curve_rows(name, *sides, generator)
                     yield from self._peak_rows(name, *sides, times[seen], generator)
                     if name == f"occupancy.{at_risk}" and seen[-1]:
-                        ends = (Side(1 - side.values[:, -1:], side.stochastic) for side in sides)
-                        yield self._number_row(name, "attack_rate", *ends, generator)
+                        ends = [Side(1 - side.values[:, -1:], side.stochastic) for side in sides]
+                        yield self._number_row(name, "attack_rate", ends[0], ends[1], generator)
         costs = _cost(self.ours), _cost(self.truth)
         if costs[0] is not None and costs[1] is not None:
             yield self._number_row("cost", "cost", costs[0], costs[1], streams.generator(f"{self.label}/cost"))
@@ -201,10 +202,10 @@ class _Pair:
     ) -> Iterator[Row]:
         if not 0 < int(truth.mean.argmax()) < len(times) - 1:
             return
-        sizes = (Side(side.values.max(axis=1, keepdims=True), side.stochastic) for side in (ours, truth))
-        yield self._number_row(name, "peak_size", *sizes, generator)
-        moments = (Side(times[side.values.argmax(axis=1)][:, None], side.stochastic) for side in (ours, truth))
-        yield self._number_row(name, "peak_time", *moments, generator)
+        sizes = [Side(side.values.max(axis=1, keepdims=True), side.stochastic) for side in (ours, truth)]
+        yield self._number_row(name, "peak_size", sizes[0], sizes[1], generator)
+        moments = [Side(times[side.values.argmax(axis=1)][:, None], side.stochastic) for side in (ours, truth)]
+        yield self._number_row(name, "peak_time", moments[0], moments[1], generator)
 
     def _number_row(self, name: str, measure: str, ours: Side, truth: Side, generator: np.random.Generator) -> Row:
         value, other = float(ours.mean[0]), float(truth.mean[0])

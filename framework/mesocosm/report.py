@@ -25,7 +25,7 @@ from mesocosm.store import RunFolder, write_atomically
 if TYPE_CHECKING:
     from mesocosm.registry import Registry
 
-_ELSEWHERE = frozenset({"name", "dynamics", "versions", "plugins", "process", "warnings", "status"})
+_ELSEWHERE = frozenset({"name", "dynamics", "versions", "plugins", "process", "warnings", "status", "message"})
 """Entries of a manifest that have a place of their own in the report, or mean nothing to its reader."""
 
 

@@ -234,7 +234,7 @@ def _finish(
 
             write_run_report(results, folder, plugins)
         folder.event("run_finished")
-        folder.drop_checkpoints()
+        folder.tidy()
         plugins.notify("mesocosm_run_finished", run=about, results=results)
         return results
     except BaseException as error:

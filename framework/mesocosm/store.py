@@ -67,20 +67,19 @@ class RunFolder:
     def create(
         cls, parent: Path, name: str, text: str, resolved: Mapping[str, Any], manifest: Mapping[str, Any]
     ) -> RunFolder:
-        """A new folder `<name>-<time>-<random>` under `parent`, with status `running`."""
+        """A new folder `<name>-<time>-<random>` under `parent`, with status `running`; it gets its name once it has all that."""
         now = datetime.now(UTC)
         identity = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         path = parent / f"{name}-{identity}"
+        folder = cls(parent / f".{path.name}.tmp")
         try:
-            path.mkdir(parents=True)
-            (path / "checkpoints").mkdir()
+            (folder.path / "checkpoints").mkdir(parents=True)
         except OSError as error:
             raise InputError(
                 f"cannot make the run folder: {error}", where=str(path), hint="choose another --out"
             ) from None
-        folder = cls(path)
-        write_atomically(path / "scenario.yaml", text.encode())
-        write_atomically(path / "scenario.resolved.json", _json(resolved))
+        write_atomically(folder.path / "scenario.yaml", text.encode())
+        write_atomically(folder.path / "scenario.resolved.json", _json(resolved))
         folder.write_manifest(
             {
                 "name": name,
@@ -92,7 +91,8 @@ class RunFolder:
                 "dynamics": {},
             }
         )
-        return folder
+        os.replace(folder.path, path)
+        return cls(path)
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
@@ -139,7 +139,7 @@ class RunFolder:
             file.write(json.dumps(line, default=str) + "\n")
 
     def files(self, label: str) -> Path:
-        """The folder where one dynamics may keep files; made on first use."""
+        """The folder where one dynamics may keep files."""
         path = self.path / "files" / label
         path.mkdir(parents=True, exist_ok=True)
         return path
@@ -148,11 +148,13 @@ class RunFolder:
         """Where the trajectories of a finished dynamics are kept while the run goes on."""
         return self.path / "checkpoints" / f"{label}.nc"
 
-    def drop_checkpoints(self) -> None:
-        """Remove the checkpoints of a run that is done."""
+    def tidy(self) -> None:
+        """Remove what only a run under way needs: the checkpoints, and folders in which nothing was kept."""
         for file in (self.path / "checkpoints").glob("*"):
             file.unlink()
-        (self.path / "checkpoints").rmdir()
+        for empty in (self.path / "checkpoints", *(self.path / "files").glob("*"), self.path / "files"):
+            if empty.is_dir() and not any(empty.iterdir()):
+                empty.rmdir()
 
 
 def versions() -> dict[str, str]:

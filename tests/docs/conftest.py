@@ -17,7 +17,8 @@ from mesocosm.registry import installed
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(
-    r"(?:<!-- file: (?P<file>\S+) -->\n)?^(?P<fence>`{3,})(?P<language>[\w{}-]*)\n(?P<text>.*?)^(?P=fence)$", re.M | re.S
+    r"(?:<!-- file: (?P<file>\S+) -->\n)?^(?P<fence>`{3,})(?P<language>[\w{}-]*)\n(?P<text>.*?)^(?P=fence)$",
+    re.M | re.S,
 )
 
 
@@ -96,7 +97,7 @@ def follow(
 
 def check_scenario(block: Block, folder: Path) -> None:
     """A scenario of a page is valid, with the plugin files that the page has saved so far."""
-    plugins = Registry.discover([path for path in sorted(folder.glob("*.py"))])
+    plugins = Registry.discover(sorted(folder.glob("*.py")))
     if "extends:" in block.text:
         path = folder / (block.file or "unnamed.yaml")
         path.write_text(block.text, encoding="utf-8")

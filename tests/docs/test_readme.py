@@ -22,7 +22,9 @@ def test_following_the_readme_works(root: Path, follow: Callable[[Path], None]) 
     follow(root / "README.md")
 
 
-def test_readme_has_a_scenario_a_python_snippet_and_commands(root: Path, blocks: Callable[[Path], list[object]]) -> None:
+def test_readme_has_a_scenario_a_python_snippet_and_commands(
+    root: Path, blocks: Callable[[Path], list[object]]
+) -> None:
     """Catches an extraction that finds nothing, which would make the test above pass emptily."""
     languages = [getattr(block, "language") for block in blocks(root / "README.md")]  # noqa: B009
     assert languages.count("yaml") == 2
@@ -73,7 +75,10 @@ def test_constraints_pin_every_dependency(root: Path) -> None:
         if "==" in line
     }
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [*project["dependencies"], *(name for extra in project["optional-dependencies"].values() for name in extra)]
+    wanted = [
+        *project["dependencies"],
+        *(name for extra in project["optional-dependencies"].values() for name in extra),
+    ]
     names = {normal(re.split(r"[^\w.-]", requirement)[0]) for requirement in wanted}
     assert names <= pinned, names - pinned
 

@@ -70,7 +70,12 @@ def test_options_are_described_with_type_default_and_range(site: Path) -> None:
     rows = {row.name: row for row in options_of(Outer)}
     assert list(rows) == ["count", "names", "inner", "inner.speed", "by_name", "by_name.NAME.speed"]
     count, speed = rows["count"], rows["inner.speed"]
-    assert (count.type, count.default, count.range, count.description) == ("integer", "`3`", "≥ 1", r"how many \| at least")
+    assert (count.type, count.default, count.range, count.description) == (
+        "integer",
+        "`3`",
+        "≥ 1",
+        r"how many \| at least",
+    )
     assert (speed.type, speed.default, speed.range) == ("number", "**required**", "> 0, ≤ 2")
     assert (rows["names"].type, rows["names"].default) == ("list of text", "none")
 

@@ -17,11 +17,36 @@ from mesocosm.cli import main
 TOY = '''\
 """A dynamics for tests: a random walk of the occupancy, with faults on demand."""
 
+import os
+import signal
 import time
 
 import numpy as np
 
 from mesocosm import Component, Dynamics, InputError, Labelled, Options, Reference, hookimpl
+
+
+def kill_at(moment):
+    """Let the process be killed just before its call number `moment` of those that bring a file to its final name."""
+    calls = []
+
+    def counted(name):
+        original = getattr(os, name)
+
+        def call(*arguments):
+            calls.append(name)
+            if len(calls) == moment:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return original(*arguments)
+
+        setattr(os, name, call)
+
+    counted("fsync")
+    counted("replace")
+
+
+if "TOY_KILL_AT" in os.environ:
+    kill_at(int(os.environ["TOY_KILL_AT"]))
 
 
 class ToyOptions(Options):
@@ -129,11 +154,11 @@ class Workbench:
         """`python -m mesocosm -p toy.py ...`."""
         return [sys.executable, "-m", "mesocosm", "-p", str(self.plugin), *map(str, arguments)]
 
-    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
+    def start(self, *arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
         """The program, not waited for."""
         return subprocess.Popen(
-            self.command(*arguments), cwd=self.folder, env=self.environment, text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            self.command(*arguments), cwd=self.folder, env=self.environment | environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
     def __call__(self, *arguments: str | Path, code: int = 0) -> Done:
@@ -157,7 +182,9 @@ class Workbench:
 
     def runs(self) -> list[Path]:
         """The run folders, in the order in which they were made."""
-        return sorted((self.folder / "runs").glob("*"), key=lambda path: (path / "scenario.yaml").stat().st_mtime_ns)
+        return sorted(
+            (self.folder / "runs").glob("[!.]*"), key=lambda path: (path / "scenario.yaml").stat().st_mtime_ns
+        )
 
 
 @pytest.fixture

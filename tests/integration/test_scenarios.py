@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import mesocosm
 import numpy as np
 import pytest
-
-import mesocosm
 from mesocosm import Results
 
 FOLDER = Path(__file__).parents[2] / "scenarios"

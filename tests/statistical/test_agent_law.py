@@ -187,18 +187,18 @@ def test_complete_graph_follows_the_enumerated_law(sample, general):
 def test_mesa_follows_the_same_law(sample, weights, normalise):
     """Would catch a Mesa engine of another law: its agreement with the others is through the same enumeration.
 
-    1,500 copies: an infection rate wrong by 40 % is rejected with a probability above 0.99.
+    1,500 copies: an infection rate wrong by 50 % is rejected with a probability above 0.99.
     """
     counts, _ = sample(copies(weights, 1_500), Advice(Rates(), normalise=normalise), engine="mesa")
     law = exact_law(weights, normalise, Rates())
-    wrong = exact_law(weights, normalise, Rates(infection=1.12))
+    wrong = exact_law(weights, normalise, Rates(infection=1.2))
     assert power(law, wrong, 1_500) > 0.99
     assert chi_square(counts, law) > ALPHA
     assert chi_square(counts, wrong) < ALPHA
 
 
 def test_mesa_on_a_complete_graph_follows_the_same_law(sample):
-    """Would catch a complete graph written out with weights other than 1/(N-1); 1,500 replicates, power as stated."""
+    """Would catch a complete graph written out with weights other than 1/(N-1); 1,500 replicates, 40 % more infection is seen."""
     graph = ContactGraph.complete(3, {"group": ["seed", "rest", "rest"]})
     counts, _ = sample(graph, Advice(Rates()), replicates=1_500, engine="mesa")
     law = exact_law(COMPLETE, "sum", Rates())

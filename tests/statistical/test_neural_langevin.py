@@ -20,8 +20,8 @@ def test_noise_of_linear_decay_has_the_variance_of_the_langevin_equation() -> No
         E m = exp(-gamma t),    (d/dt) Var m = -2 gamma Var m + gamma E m / N,
         hence Var m = exp(-gamma t) (1 - exp(-gamma t)) / N.
 
-    8000 paths, 4 standard errors: alarms falsely once in 16000, and sees a noise that is wrong by 4 % (variance by 8 %)
-    in more than 95 of 100 cases. Catches a missing 1/N, a root that is left out, and noise shared between paths.
+    8000 paths, 4 standard errors for mean and variance: alarms falsely once in 8000, and sees a noise that is wrong by 5 %
+    (variance by 10 %) in 98 of 100 cases. Catches a missing 1/N, a root that is left out, and noise shared between paths.
     """
     graph = ContactGraph.complete(SIZE)
     game = SIR(SIROptions(beta=2.0, gamma=GAMMA))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 import mesocosm.device
+import pytest
 from mesocosm import DeviceError, resolve_device
 
 
@@ -37,7 +36,7 @@ def test_what_is_there_is_found(machine, requested: str, cuda: int, mps: bool, t
     """Catches a wrong number or preference; `auto` must not pick a GPU that torch was built without."""
     machine(cuda, mps, torch)
     device = resolve_device(requested)
-    assert (device.name, device.requested, device.kind) == (found, requested, found.split(":")[0])
+    assert (device.name, device.requested, device.kind) == (found, requested, found.split(":", maxsplit=1)[0])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from mesocosm import FiniteStateGame, InputError, Transition
 from mesocosm.hamiltonian import minimise_hamiltonian
 from mesocosm_games.epidemics import SEIR, SIR, SIS, Epidemic
@@ -18,7 +17,9 @@ from mesocosm_games.options import EffortOptions, SEIROptions, SIROptions, SISOp
 EFFORT = EffortOptions(cost=2, infection_cost=3, minimum=0.25)
 
 
-def game(name: str, effort: EffortOptions | None = None, beta: float = 0.3, gamma: float = 0.1, sigma: float = 0.2) -> Epidemic:
+def game(
+    name: str, effort: EffortOptions | None = None, beta: float = 0.3, gamma: float = 0.1, sigma: float = 0.2
+) -> Epidemic:
     if name == "sir":
         return SIR(SIROptions(beta=beta, gamma=gamma, effort=effort))
     if name == "sis":
@@ -88,7 +89,9 @@ def test_costs(kind: str) -> None:
     st.floats(0.1, 5),
     st.floats(0, 0.9),
 )
-def test_the_closed_form_is_the_minimiser(kind: str, value: list[float], field: float, cost: float, minimum: float) -> None:
+def test_the_closed_form_is_the_minimiser(
+    kind: str, value: list[float], field: float, cost: float, minimum: float
+) -> None:
     """Catches a wrong sign, factor, or state in the best response, by minimising the Hamiltonian numerically."""
     effort = EffortOptions(cost=cost, infection_cost=1, minimum=minimum)
     chosen = game(kind, effort)

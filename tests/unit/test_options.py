@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
-
 from mesocosm import ConstantControl, DataPath, LearnFrom, Options, PolicyFrom, PolicyOption
 from mesocosm.options import references
+from pydantic import ValidationError
 
 
 class Inner(Options):
@@ -58,9 +57,13 @@ def test_any_other_policy_is_refused(given: object) -> None:
 
 def test_references_are_found_at_every_depth() -> None:
     """Catches a reference that the scheduler would not order by: its dotted name is that of the file."""
-    options = Example.model_validate({
-        "policy": {"from": "a"}, "learn": {"from": "b", "until": 3}, "inner": {"policy": {"from": "c"}},
-    })
+    options = Example.model_validate(
+        {
+            "policy": {"from": "a"},
+            "learn": {"from": "b", "until": 3},
+            "inner": {"policy": {"from": "c"}},
+        }
+    )
     assert [(name, reference.from_) for name, reference in references(options)] == [
         ("policy", "a"),
         ("learn", "b"),
@@ -76,7 +79,8 @@ def test_data_paths(tmp_path: Path) -> None:
     places = {"folder": str(tmp_path), "data": str(tmp_path / "data")}
     assert WithFile.model_validate({"file": "own.csv"}, context=places).file == tmp_path / "own.csv"
     assert (
-        WithFile.model_validate({"file": "data:networks/x.csv"}, context=places).file == tmp_path / "data/networks/x.csv"
+        WithFile.model_validate({"file": "data:networks/x.csv"}, context=places).file
+        == tmp_path / "data/networks/x.csv"
     )
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import mesocosm
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-import mesocosm
 from mesocosm import Clock, ContactGraph, Population, Problem, RunError, ScenarioError, resolve_device
 from mesocosm.problem import largest_remainders
 from mesocosm_games.epidemics import SIR
@@ -102,7 +101,9 @@ def build(old: str = "", new: str = "") -> Problem:
 def test_the_rest_is_in_the_first_state() -> None:
     """Catches shares that do not add up to one, or a rest in the wrong state."""
     assert build().population.shares == pytest.approx([0.9, 0.1, 0])
-    assert build("initial: {I: 0.1}", "initial_counts: {I: 3, R: 2}").population.shares == pytest.approx([0.5, 0.3, 0.2])
+    assert build("initial: {I: 0.1}", "initial_counts: {I: 3, R: 2}").population.shares == pytest.approx(
+        [0.5, 0.3, 0.2]
+    )
     assert build(", initial: {I: 0.1}", "").population.shares == pytest.approx([1, 0, 0])
     assert build("{I: 0.1}", "{S: 0.2, I: 0.8}").population.shares == pytest.approx([0.2, 0.8, 0])
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import mesocosm
 import numpy as np
 import pytest
-
-import mesocosm
 from mesocosm import Dynamics, DynamicsError, InputError, Labelled, Options, Problem
 
 SCENARIO = """\
@@ -137,7 +136,9 @@ def test_dimensions_begin_with_replicate(problem: Problem) -> None:
         simulate(problem, dimensions=lambda self: dims)
 
 
-@pytest.mark.parametrize("facts", [{"value": None}, {"value": "x"}, {"value": Labelled(("replicate",), np.zeros((2, 2)))}])
+@pytest.mark.parametrize(
+    "facts", [{"value": None}, {"value": "x"}, {"value": Labelled(("replicate",), np.zeros((2, 2)))}]
+)
 def test_a_summary_that_is_no_number_stops_the_run(problem: Problem, facts: Any) -> None:
     """Catches a value that could not be saved, found only when the results are written."""
     with pytest.raises(DynamicsError, match="summary 'value' has type"):
@@ -163,7 +164,9 @@ def crash(*_: Any) -> Any:
 )
 def test_whatever_a_dynamics_raises_names_it(problem: Problem, method: str, when: str) -> None:
     """Catches a bare traceback from any of the methods that a plugin writes."""
-    with pytest.raises(DynamicsError, match=rf"dynamics 'told', {when}: ValueError: broken in two lines; raised at .*:\d+"):
+    with pytest.raises(
+        DynamicsError, match=rf"dynamics 'told', {when}: ValueError: broken in two lines; raised at .*:\d+"
+    ):
         simulate(problem, **{method: crash})
 
 
@@ -212,7 +215,9 @@ def test_a_policy_is_prepared_once(problem: Problem) -> None:
     def play(self: Told) -> None:
         self.context.policy_of("solver")
 
-    solver = type("Solver", (Told,), {"prepare": solve, "policy": lambda self: mesocosm.no_control(problem.finite_game)})
+    solver = type(
+        "Solver", (Told,), {"prepare": solve, "policy": lambda self: mesocosm.no_control(problem.finite_game)}
+    )
     player = type("Player", (Told,), {"prepare": play})
     makers = {"solver": solver.bind(Options()), "one": player.bind(Options()), "two": player.bind(Options())}
     mesocosm.simulate(problem, makers)

@@ -9,9 +9,8 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import pytest
-
 import mesocosm.registry
+import pytest
 from mesocosm import Component, ComponentError, Options, Registry, hookimpl
 from mesocosm.registry import GROUP
 
@@ -73,9 +72,13 @@ def test_nothing_is_imported_before_it_is_used() -> None:
     registry = Registry()
     add(registry, plugin(component(factory="no_such_module:x", options="no_such_module:y"), component("good")))
     assert registry.factory("game", "good") is make_plain
-    with pytest.raises(ComponentError, match=r"plugin 'ours' \(our-package 1.2\): the factory 'no_such_module:x' of game 'plain'"):
+    with pytest.raises(
+        ComponentError, match=r"plugin 'ours' \(our-package 1.2\): the factory 'no_such_module:x' of game 'plain'"
+    ):
         registry.factory("game", "plain")
-    with pytest.raises(ComponentError, match="the options 'no_such_module:y' .* cannot be imported: ModuleNotFoundError"):
+    with pytest.raises(
+        ComponentError, match="the options 'no_such_module:y' .* cannot be imported: ModuleNotFoundError"
+    ):
         registry.options_model("game", "plain")
 
 
@@ -84,7 +87,9 @@ def test_an_unknown_name_is_suggested_for() -> None:
     registry = Registry()
     add(registry, plugin(component("epidemic")))
     add(registry, plugin("nonsense"), "bad", "bad-package")
-    with pytest.raises(ComponentError, match=r"no game is called 'epidemik'; did you mean 'epidemic'\?; .*bad-package.*failed"):
+    with pytest.raises(
+        ComponentError, match=r"no game is called 'epidemik'; did you mean 'epidemic'\?; .*bad-package.*failed"
+    ):
         registry.entry("game", "epidemik")
 
 
@@ -155,7 +160,9 @@ def test_a_missing_requirement_says_how_to_install_it() -> None:
     """Catches an ImportError from deep inside a library."""
     registry = Registry()
     add(registry, plugin(component(requires=("numpy", "no-such-package"))))
-    with pytest.raises(ComponentError, match="game 'plain' needs the package 'no-such-package'.*pip install no-such-package"):
+    with pytest.raises(
+        ComponentError, match="game 'plain' needs the package 'no-such-package'.*pip install no-such-package"
+    ):
         registry.factory("game", "plain")
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
 import mesocosm
+import pytest
 from mesocosm import Scenario, ScenarioError
 
 GOOD = """\
@@ -97,10 +96,22 @@ def test_a_scenario_is_frozen() -> None:
         ("beta: 0.5", "betta: 1, beta: 0.5", "scenario:7:19: game.betta: unknown option; did you mean 'beta'?"),
         ("{cost: 2}", "{csot: 2}", "scenario:7:51: game.effort.csot: unknown option; did you mean 'cost'?"),
         ("unit: day", "units: day", "scenario:4:34: time.units: unknown option; did you mean 'unit'?"),
-        ("replicates: 4", "replicas: 4", "scenario:9:31: dynamics.agents.replicas: unknown option; did you mean 'replicates'?"),
-        ("{from: nash}", "{constnat: 1, from: nash}", "dynamics.agents.policy.constnat: unknown option; did you mean 'constant'?"),
+        (
+            "replicates: 4",
+            "replicas: 4",
+            "scenario:9:31: dynamics.agents.replicas: unknown option; did you mean 'replicates'?",
+        ),
+        (
+            "{from: nash}",
+            "{constnat: 1, from: nash}",
+            "dynamics.agents.policy.constnat: unknown option; did you mean 'constant'?",
+        ),
         ("{reference: agents}", "{zzz: 1}", "compare.zzz: unknown option; known: observables, reference, window"),
-        ("{kind: complete}", "{kind: complete, size: 3}", "scenario:6:25: graph.size: unknown option; there are no options here"),
+        (
+            "{kind: complete}",
+            "{kind: complete, size: 3}",
+            "scenario:6:25: graph.size: unknown option; there are no options here",
+        ),
     ],
 )
 def test_unknown_keys(old: str, new: str, fault: str) -> None:
@@ -157,7 +168,10 @@ def test_wrong_types_and_ranges(old: str, new: str, fault: str) -> None:
 )
 def test_initial_shares(initial: str, what: str) -> None:
     """Catches shares above one or below zero that are silently scaled or clipped."""
-    assert only_fault(("{I: 0.1}", initial)) == f"scenario:5:25: population.initial: {what}\n    {changed(('{I: 0.1}', initial)).splitlines()[4]}"
+    assert (
+        only_fault(("{I: 0.1}", initial))
+        == f"scenario:5:25: population.initial: {what}\n    {changed(('{I: 0.1}', initial)).splitlines()[4]}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -168,7 +182,10 @@ def test_initial_shares(initial: str, what: str) -> None:
         ("{size: 9, initial_counts: {I: 5, R: 5}}", "initial_counts add up to more than the size 9"),
         ("{size: 9, initial_counts: {I: 0.5}}", "0.5 must be a valid integer"),
         ("{size: 9, groups: {x: {initial: {I: 2}}}}", "population.groups.x.initial: the share of I is 2"),
-        ("{size: 9, groups: {x: {inital: {I: 1}, initial: {I: 1}}}}", "population.groups.x.inital: unknown option; did you mean 'initial'?"),
+        (
+            "{size: 9, groups: {x: {inital: {I: 1}, initial: {I: 1}}}}",
+            "population.groups.x.inital: unknown option; did you mean 'initial'?",
+        ),
     ],
 )
 def test_other_ways_to_give_the_population(population: str, what: str) -> None:
@@ -193,8 +210,16 @@ def test_required_keys(key: str) -> None:
         ("kind: complete", "", "scenario:6:1: graph.kind: the kind of a graph component is missing"),
         ("kind: sir", "kind: 3", "scenario:7:8: game.kind: the kind of a game component is 3"),
         ("kind: sir", "kind: sirr", "scenario:7:8: game.kind: no game is called 'sirr'; did you mean 'sir'?"),
-        ("kind: complete", "kind: zzz", "scenario:6:9: graph.kind: no graph is called 'zzz'; known: barabasi_albert, blocks"),
-        ("kind: classical_mfg", "kind: clasical_mfg", "dynamics.nash.kind: no dynamics is called 'clasical_mfg'; did you mean 'classical_mfg'?"),
+        (
+            "kind: complete",
+            "kind: zzz",
+            "scenario:6:9: graph.kind: no graph is called 'zzz'; known: barabasi_albert, blocks",
+        ),
+        (
+            "kind: classical_mfg",
+            "kind: clasical_mfg",
+            "dynamics.nash.kind: no dynamics is called 'clasical_mfg'; did you mean 'classical_mfg'?",
+        ),
     ],
 )
 def test_missing_options_and_kinds(old: str, new: str, fault: str) -> None:

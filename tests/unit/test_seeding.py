@@ -6,7 +6,6 @@ import itertools
 
 import numpy as np
 import pytest
-
 from mesocosm import Streams
 
 
@@ -25,7 +24,9 @@ def test_streams_do_not_depend_on_what_was_drawn_before() -> None:
     first = Streams(1, "a")
     first.generator("x").random(1000)
     first.generator("y", interval=5).normal(size=10)
-    assert np.array_equal(first.generator("x", interval=2).random(5), Streams(1, "a").generator("x", interval=2).random(5))
+    assert np.array_equal(
+        first.generator("x", interval=2).random(5), Streams(1, "a").generator("x", interval=2).random(5)
+    )
 
 
 def test_every_part_of_the_name_matters() -> None:
@@ -46,7 +47,7 @@ def test_another_label_with_the_same_seed() -> None:
 def test_seeds_for_other_libraries_are_63_bits() -> None:
     """Catches a seed that overflows a signed integer: 256 draws would show a 64th bit but for a chance of 2**-256."""
     drawn = [Streams(1, "a").integer("x", interval=number) for number in range(256)]
-    assert 0 <= min(drawn)
+    assert min(drawn) >= 0
     assert max(drawn).bit_length() == 63
 
 

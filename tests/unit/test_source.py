@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings as effort
+from hypothesis import given
+from hypothesis import settings as effort
 from hypothesis import strategies as st
-
 from mesocosm.errors import ScenarioError
 from mesocosm.source import Document, apply_settings, load_document, read_document
 
@@ -57,7 +57,25 @@ def test_plain_scalars_follow_the_core_schema(text: str, expected: object) -> No
 
 @pytest.mark.parametrize(
     "text",
-    ["no", "yes", "on", "off", "No", "YES", "y", "n", "12:30", "1_000", "2020-01-01", "0b11", "0o8", "0xG", "1e", "e3", "."],
+    [
+        "no",
+        "yes",
+        "on",
+        "off",
+        "No",
+        "YES",
+        "y",
+        "n",
+        "12:30",
+        "1_000",
+        "2020-01-01",
+        "0b11",
+        "0o8",
+        "0xG",
+        "1e",
+        "e3",
+        ".",
+    ],
 )
 def test_what_yaml_1_1_took_for_something_else_is_text(text: str) -> None:
     """Catches `no` becoming false, 12:30 becoming 750, 2020-01-01 becoming a date."""
@@ -88,7 +106,9 @@ PLAIN = st.recursive(
     | st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=12),
     lambda inner: (
         st.lists(inner, max_size=4)
-        | st.dictionaries(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=6), inner, max_size=4)
+        | st.dictionaries(
+            st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=6), inner, max_size=4
+        )
     ),
     max_leaves=12,
 )
@@ -105,7 +125,13 @@ def test_plain_values_survive_a_round_trip_through_json(value: Any) -> None:
 
 
 @effort(deadline=None)
-@given(st.dictionaries(st.from_regex(r"[a-z]{1,5}", fullmatch=True), st.integers() | st.from_regex(r"[a-z ]{0,8}", fullmatch=True), max_size=5))
+@given(
+    st.dictionaries(
+        st.from_regex(r"[a-z]{1,5}", fullmatch=True),
+        st.integers() | st.from_regex(r"[a-z ]{0,8}", fullmatch=True),
+        max_size=5,
+    )
+)
 def test_plain_values_survive_a_round_trip_through_block_style(value: dict[str, Any]) -> None:
     """Catches a difference from PyYAML's own writer on values that both versions of YAML read alike."""
     assert (read_document(yaml.safe_dump({"key": value}), "f").value or {}) == {"key": value}
@@ -345,7 +371,15 @@ def settings(document: Document, **pairs: str) -> Document:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("0.05", 0.05), ("1e-3", 1e-3), ("no", "no"), ("[1, 2]", [1, 2]), ("{a: 1}", {"a": 1}), ("'5'", "5"), ("true", True)],
+    [
+        ("0.05", 0.05),
+        ("1e-3", 1e-3),
+        ("no", "no"),
+        ("[1, 2]", [1, 2]),
+        ("{a: 1}", {"a": 1}),
+        ("'5'", "5"),
+        ("true", True),
+    ],
 )
 def test_settings_are_yaml(text: str, expected: Any) -> None:
     """Catches --set values that stay text, or that follow other rules than the file."""
@@ -355,7 +389,10 @@ def test_settings_are_yaml(text: str, expected: Any) -> None:
 def test_settings_change_add_and_remove() -> None:
     """Catches a setting that drops its neighbours, or that cannot make a new key."""
     document = settings(read_document(TREE, "f"), game__effort__cost="5", new__deep="1", name="", list="null")
-    assert document.value == {"game": {"kind": "sir", "effort": {"cost": 5, "infection_cost": [1, 22]}}, "new": {"deep": 1}}
+    assert document.value == {
+        "game": {"kind": "sir", "effort": {"cost": 5, "infection_cost": [1, 22]}},
+        "new": {"deep": 1},
+    }
 
 
 def test_faults_of_settings_point_at_the_command_line() -> None:

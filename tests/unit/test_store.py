@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from mesocosm import InputError, StoreError
 from mesocosm.store import RunFolder, peak_memory, versions, write_atomically
 
@@ -137,12 +136,14 @@ def test_only_run_folders_open(tmp_path: Path, folder: RunFolder) -> None:
 
 
 def test_files_and_checkpoints(folder: RunFolder) -> None:
-    """Catches two dynamics sharing files, and checkpoints that outlive a finished run."""
+    """Catches two dynamics sharing files, checkpoints that outlive a finished run, and kept files that do not."""
     assert folder.files("a") != folder.files("b")
     assert folder.files("a").is_dir()
     folder.checkpoint("a").touch()
-    folder.drop_checkpoints()
+    (folder.files("b") / "weights").touch()
+    folder.tidy()
     assert "checkpoints" not in names(folder.path)
+    assert names(folder.path / "files") == {"b"}
 
 
 def test_versions_and_memory() -> None:

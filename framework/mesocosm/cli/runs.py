@@ -15,7 +15,7 @@ def runs(out: Path) -> None:
     """List run folders with their status: running, done, failed, interrupted or killed."""
     from mesocosm.store import RunFolder
 
-    found = sorted(path.parent for path in out.glob("*/manifest.json"))
+    found = sorted(path.parent for path in out.glob("[!.]*/manifest.json"))
     for path in found:
         manifest = RunFolder(path).manifest()
         click.echo(f"{manifest['status']:<12} {manifest['created']}  {path}  {manifest.get('message', '')}".rstrip())
