@@ -7,8 +7,10 @@ greater than q. For numbers (peak size, peak time, attack rate, cost) each repli
 the means, and the interval is Welch's, or for a single observation that of the bootstrap; the gap exceeds the noise if 0
 lies outside.
 
-A peak is read off the save grid. The mean of the replicates' peaks is higher than the peak of their mean, the more so the
-fewer the agents: a deterministic limit may lie below it, beyond noise, although its curve is exact.
+A peak is read off the save grid, which may put its time off by half a save interval on either side: the interval of a
+peak time is one save interval wider in both directions, and a gap of less is never called more than noise. The mean of
+the replicates' peaks is higher than the peak of their mean, the more so the fewer the agents: a deterministic limit may
+lie below it, beyond noise, although its curve is exact.
 """
 
 from __future__ import annotations
@@ -205,14 +207,16 @@ class _Pair:
         sizes = [Side(side.values.max(axis=1, keepdims=True), side.stochastic) for side in (ours, truth)]
         yield self._number_row(name, "peak_size", sizes[0], sizes[1], generator)
         moments = [Side(times[side.values.argmax(axis=1)][:, None], side.stochastic) for side in (ours, truth)]
-        yield self._number_row(name, "peak_time", moments[0], moments[1], generator)
+        yield self._number_row(name, "peak_time", moments[0], moments[1], generator, float(np.diff(times).max()))
 
-    def _number_row(self, name: str, measure: str, ours: Side, truth: Side, generator: np.random.Generator) -> Row:
+    def _number_row(
+        self, name: str, measure: str, ours: Side, truth: Side, generator: np.random.Generator, resolution: float = 0.0
+    ) -> Row:
         value, other = float(ours.mean[0]), float(truth.mean[0])
         gap, half = value - other, half_width(ours, truth, generator)
         if half is None:
             return Row(self.label, name, measure, value, other, gap, np.nan, np.nan, None)
-        half = max(half, _rounding(ours, truth))
+        half = max(half, _rounding(ours, truth)) + resolution
         return Row(self.label, name, measure, value, other, gap, gap - half, gap + half, abs(gap) > half)
 
 

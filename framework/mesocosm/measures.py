@@ -66,13 +66,25 @@ class Comparison:
         return table_of(self.rows, self.reference)
 
 
+def _scale(row: Row) -> float:
+    """The size of what a row is about; 1 where its two values are not known."""
+    if math.isnan(row.value):
+        return max(1.0, row.gap)
+    return max(abs(row.value), abs(row.reference_value), abs(row.gap))
+
+
+def is_exact(row: Row) -> bool:
+    """Whether a gap has no noise but that of floating-point sums: neither side is random, or none of it varies."""
+    return row.high - row.low <= 1e-9 * _scale(row)
+
+
 def decimals(row: Row) -> int:
-    """Decimal places that the interval of a row supports: two digits of its half width, else three of the gap."""
-    half = (row.high - row.low) / 2
-    size, digits = (half, 2) if math.isfinite(half) and half > 0 else (abs(row.gap), 3)
-    if size == 0:
-        size = max(abs(number) for number in (row.value, row.reference_value, 1.0) if math.isfinite(number))
-    return min(12, max(0, digits - 1 - math.floor(math.log10(size))))
+    """Decimal places that a row supports: two digits of the half width of its interval, else three of the gap."""
+    scale, half = _scale(row), (row.high - row.low) / 2
+    size, digits = (abs(row.gap), 3) if math.isnan(half) or is_exact(row) else (half, 2)
+    if size <= 1e-9 * scale:
+        size = scale or 1.0
+    return max(0, digits - 1 - math.floor(math.log10(size)))
 
 
 def number(value: float, places: int) -> str:
@@ -91,6 +103,8 @@ def cells(row: Row) -> tuple[str, str, str, str, str]:
     """The numbers of a row for people: value, reference value, gap, interval, verdict."""
     places = decimals(row)
     interval = f"[{number(row.low, places)}, {number(row.high, places)}]" if math.isfinite(row.low) else MISSING
+    if is_exact(row):
+        interval = "exact"
     value, reference_value, gap = (number(item, places) for item in (row.value, row.reference_value, row.gap))
     return value, reference_value, gap, interval, verdict(row)
 

@@ -16,14 +16,16 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from mesocosm import hooks
 from mesocosm.errors import ComponentError, suggestion
 from mesocosm.hooks import API_VERSION, KINDS, Component
-from mesocosm.options import Options
+
+if TYPE_CHECKING:
+    from mesocosm.options import Options
 
 GROUP = "mesocosm.plugins"
 
@@ -171,6 +173,8 @@ class Registry:
 
     def options_model(self, kind: str, name: str) -> type[Options]:
         """The options model of a component."""
+        from mesocosm.options import Options
+
         entry = self.entry(kind, name)
         model = self._import(entry, entry.component.options, "options")
         if not (isinstance(model, type) and issubclass(model, Options)):

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from mesocosm import figures
 from mesocosm.dynamics import Labelled, Trajectories
-from mesocosm.measures import MEASURES, MISSING, Row, cells, decimals, largest_gap, number
+from mesocosm.measures import MEASURES, MISSING, Row, cells, decimals, is_exact, largest_gap, number
 from mesocosm.results import Results
 from mesocosm.store import RunFolder, write_atomically
 
@@ -88,15 +88,12 @@ def headline(results: Results) -> str:
     within = [gap.dynamics for gap in gaps if gap.exceeds_noise is False]
     unknown = [gap.dynamics for gap in gaps if gap.exceeds_noise is None]
     parts = [
-        f"{_listed(labels)} {words[len(labels) > 1]}"
-        for labels, words in (
-            (beyond, ("differs from it beyond noise", "differ from it beyond noise")),
-            (within, ("stays within noise", "stay within noise")),
-            (unknown, ("differs from it by an amount of unknown noise", "differ from it by amounts of unknown noise")),
-        )
-        if labels
+        (beyond, "{} differs from it beyond noise", "{} differ from it beyond noise"),
+        (within, "{} stays within noise", "{} stay within noise"),
+        (unknown, "whether {} differs from it is unknown", "whether {} differ from it is unknown"),
     ]
-    return f"Against {results.reference}: {'; '.join(parts)}."
+    found = [(one if len(labels) == 1 else many).format(_listed(labels)) for labels, one, many in parts if labels]
+    return f"Against {results.reference}: {'; '.join(found)}."
 
 
 def answers(results: Results) -> list[tuple[str, str]]:
@@ -114,8 +111,8 @@ def _sentence(row: Row) -> str:
     size = f"is up to {row.gap:.{places}f} away in {row.observable}"
     if row.exceeds_noise is None:
         return f"{size}; whether that is noise is unknown, since neither side has replicates to show it."
-    if row.low == row.high:
-        return f"{size}; neither side is random."
+    if is_exact(row):
+        return f"{size}; there is no noise on either side."
     interval = f"95 % interval {row.low:.{places}f} to {row.high:.{places}f}"
     return f"{size} ({interval}): {'more than' if row.exceeds_noise else 'no more than'} Monte Carlo noise."
 

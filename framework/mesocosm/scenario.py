@@ -378,9 +378,11 @@ def _check_references(dynamics: Mapping[str, Choice], labels: list[str], faults:
             run_order(dynamics)
         except InputError as error:
             faults.append((("dynamics",), error.message()))
-    for label in labels:
-        if label in RESERVED_LABELS or not label.replace("_", "").replace("-", "").isalnum():
-            faults.append((("dynamics", label), "not a label; use letters, digits, _ and -, and not 'comparison'"))
+    faults.extend(
+        (("dynamics", label), "not a label; use letters, digits, _ and -, and not 'comparison'")
+        for label in labels
+        if label in RESERVED_LABELS or not label.replace("_", "").replace("-", "").isalnum()
+    )
 
 
 def _check_compare(raw: Mapping[str, Any], faults: list[tuple[Path_, str]]) -> None:

@@ -67,7 +67,7 @@ class RunFolder:
     def create(
         cls, parent: Path, name: str, text: str, resolved: Mapping[str, Any], manifest: Mapping[str, Any]
     ) -> RunFolder:
-        """A new folder `<name>-<time>-<random>` under `parent`, with status `running`; it gets its name once it has all that."""
+        """A new folder `<name>-<time>-<random>` under `parent`, with status `running`; it is named last, when it is whole."""
         now = datetime.now(UTC)
         identity = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         path = parent / f"{name}-{identity}"

@@ -15,21 +15,10 @@ from typing import Any
 import numpy as np
 from mesocosm import DynamicsError, FiniteStateGame, Interval, Policy
 
+from mesocosm_agents.arrays import BoolArray, Buffers, FloatArray, Outcome, Schedule, StateArray, Table
 from mesocosm_agents.contacts import Contacts, are_whole
 from mesocosm_agents.engine import Engine, Play
-from mesocosm_agents.kernels import (
-    BoolArray,
-    Buffers,
-    FloatArray,
-    Outcome,
-    Schedule,
-    StateArray,
-    Table,
-    emit_all,
-    perceive,
-    receive_all,
-    run_steps,
-)
+from mesocosm_agents.kernels import emit_all, perceive, receive_all, run_steps
 
 
 class _FieldUsedError(Exception):
@@ -148,6 +137,7 @@ class CompiledEngine(Engine):
             new=np.zeros(size, np.int8),
             touched=np.zeros(size, np.int32),
             is_touched=np.zeros(size, np.bool_),
+            parts=np.zeros(len(self.order)),
         )
 
     def _check(self, outcome: Outcome, times: FloatArray, replicate: int) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 from mesocosm import ContactGraph, InputError, Policy, Problem, Streams
 from numpy.typing import NDArray
 
-from mesocosm_agents.kernels import FloatArray, IntArray, StateArray, Wiring, fields
+from mesocosm_agents.arrays import FloatArray, IntArray, StateArray, Wiring
+from mesocosm_agents.kernels import fields
 
 GROUP = "group"
 

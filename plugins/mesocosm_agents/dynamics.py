@@ -23,10 +23,10 @@ from mesocosm import (
 )
 from numpy.typing import NDArray
 
+from mesocosm_agents.arrays import FloatArray, StateArray
 from mesocosm_agents.compiled import CompiledEngine, is_tabular
 from mesocosm_agents.contacts import GROUP, Graphs
 from mesocosm_agents.engine import Engine, Play
-from mesocosm_agents.kernels import FloatArray, StateArray
 from mesocosm_agents.observation import group_occupancy, mean_control, occupancy
 from mesocosm_agents.options import AgentBasedOptions
 from mesocosm_agents.vectorised import VectorisedEngine, respond

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from mesocosm import DynamicsError, FiniteStateGame, InputError, Interval, Policy, Streams, Transition, substeps
 
+from mesocosm_agents.arrays import FloatArray, StateArray
 from mesocosm_agents.contacts import Graphs
-from mesocosm_agents.kernels import FloatArray, StateArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,94 +6,20 @@ All kernels release the interpreter lock, so that replicates run in threads.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-StateArray = NDArray[np.int8]
-BoolArray = NDArray[np.bool_]
+from mesocosm_agents.arrays import Buffers, FloatArray, IntArray, Outcome, Schedule, StateArray, Table, Wiring
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def compiled(function: Function) -> Function:
     """`numba.njit` without the interpreter lock, cached on disk, keeping the type of what it decorates."""
     return cast(Function, numba.njit(nogil=True, cache=True)(function))
-
-
-class Wiring(NamedTuple):
-    """A contact graph for kernels.
-
-    `indptr` [N + 1] and `indices` are its CSR adjacency; `weights` is empty where every contact weighs 1; `divisor` [N]
-    is what each field is divided by, empty where fields are sums. A complete graph has no entries.
-    """
-
-    is_complete: bool
-    indptr: IntArray
-    indices: NDArray[np.int32]
-    weights: FloatArray
-    divisor: FloatArray
-
-
-class Table(NamedTuple):
-    """Transitions sorted by source: those out of state s are numbers `first[s]` to `first[s + 1]`.
-
-    `channel` is -1 where the intensity does not depend on the field.
-    """
-
-    first: IntArray
-    target: StateArray
-    rate: FloatArray
-    channel: IntArray
-    controlled: BoolArray
-
-
-class Schedule(NamedTuple):
-    """What rows of agents choose, emit and pay in K steps.
-
-    Shapes: `control` [K, row, state], `emission` [K, row, state, channel], `cost` [K, row, state] or empty. `chosen` and
-    `renewed` [K] say whether control and emission differ from the step before; `exact` whether sums of emissions are
-    free of rounding.
-    """
-
-    control: FloatArray
-    emission: FloatArray
-    cost: FloatArray
-    chosen: BoolArray
-    renewed: BoolArray
-    exact: bool
-
-
-class Buffers(NamedTuple):
-    """What the kernels keep between steps.
-
-    `emitted` and `field` [N, channel]: what every agent emits, and what `receive_all` makes of it. `total` [N]: summed
-    intensity of the transitions out of every agent's state. `moved` and `new` [N]: who jumps in this step, and where.
-    `touched` [N]: whose total may have changed. `is_touched` [N]: the same as flags, all false between steps.
-    """
-
-    emitted: FloatArray
-    field: FloatArray
-    total: FloatArray
-    moved: NDArray[np.int32]
-    new: StateArray
-    touched: NDArray[np.int32]
-    is_touched: BoolArray
-
-
-class Outcome(NamedTuple):
-    """Summed cost rate of all agents over the steps.
-
-    Where an intensity is not valid: its step (else -1), transition and value.
-    """
-
-    cost: float
-    step: int
-    transition: int
-    intensity: float
 
 
 @compiled
@@ -194,29 +120,6 @@ def emit_changes(
 
 
 @compiled
-def intensity(
-    agent: int,
-    rate: float,
-    channel: int,
-    choice: float,
-    is_complete: bool,
-    divisor: FloatArray,
-    emitted: FloatArray,
-    field: FloatArray,
-) -> float:
-    """`rate`, times the field that an agent receives unless `channel` is -1, times its control `choice`."""
-    value = rate * choice
-    if channel >= 0:
-        if is_complete:
-            value *= (field[0, channel] - emitted[agent, channel]) / (len(emitted) - 1)
-        elif len(divisor):
-            value *= field[agent, channel] / divisor[agent]
-        else:
-            value *= field[agent, channel]
-    return value
-
-
-@compiled
 def weigh(
     agents: NDArray[np.int32],
     states: StateArray,
@@ -226,28 +129,34 @@ def weigh(
     control: FloatArray,
     keep: Buffers,
 ) -> tuple[int, float]:
-    """Write the summed intensities of `agents` into `total`.
+    """Write the summed intensities of `agents` into `total`, and the single ones of the last agent into `parts`.
 
     Returns the transition and value of an intensity that is negative, infinite or NaN (transition -1: none).
     """
     # Named once, as in `receive`.
-    first, rate, channel, controlled = table.first, table.rate, table.channel, table.controlled
-    emitted, field, total, is_complete, divisor = (
-        keep.emitted,
-        keep.field,
-        keep.total,
-        wiring.is_complete,
-        wiring.divisor,
-    )
+    first, rate, channels, controlled = table.first, table.rate, table.channel, table.controlled
+    emitted, field, total, parts = keep.emitted, keep.field, keep.total, keep.parts
+    is_complete, divisor, others = wiring.is_complete, wiring.divisor, len(states) - 1
     for agent in agents:
         state = states[agent]
-        total[agent] = 0.0
+        summed = 0.0
         for number in range(first[state], first[state + 1]):
-            choice = control[rows[agent], state] if controlled[number] else 1.0
-            value = intensity(agent, rate[number], channel[number], choice, is_complete, divisor, emitted, field)
+            value = rate[number]
+            if controlled[number]:
+                value *= control[rows[agent], state]
+            channel = channels[number]
+            if channel >= 0:
+                if is_complete:
+                    value *= (field[0, channel] - emitted[agent, channel]) / others
+                elif len(divisor):
+                    value *= field[agent, channel] / divisor[agent]
+                else:
+                    value *= field[agent, channel]
             if not 0.0 <= value < np.inf:
                 return number, value
-            total[agent] += value
+            parts[number] = value
+            summed += value
+        total[agent] = summed
     return -1, 0.0
 
 
@@ -272,7 +181,7 @@ def decide(
     if largest == 0.0:
         return 0
     ceiling = -np.expm1(-largest * length)
-    count, agent = 0, -1
+    count, agent, single = 0, -1, np.empty(1, np.int32)
     while True:
         gap = np.floor(np.log1p(-generator.random()) / (-largest * length))
         if gap >= len(states) - agent - 1:
@@ -284,18 +193,10 @@ def decide(
             continue
         # Given that the agent jumps, draw / chance is uniform again and chooses the target.
         mark, state = draw / chance * keep.total[agent], states[agent]
+        single[0] = agent
+        weigh(single, states, rows, wiring, table, control, keep)
         for number in range(table.first[state], table.first[state + 1]):
-            choice = control[rows[agent], state] if table.controlled[number] else 1.0
-            value = intensity(
-                agent,
-                table.rate[number],
-                table.channel[number],
-                choice,
-                wiring.is_complete,
-                wiring.divisor,
-                keep.emitted,
-                keep.field,
-            )
+            value = keep.parts[number]
             # Rounding may carry the mark past the end; then the last transition that is possible is taken.
             if value > 0.0:
                 keep.new[count] = table.target[number]

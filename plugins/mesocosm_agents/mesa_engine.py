@@ -6,6 +6,7 @@ stands for one graph; it is given the states of each replicate in turn.
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any
 
@@ -15,8 +16,11 @@ from mesa.discrete_space import FixedAgent, Network
 from mesocosm import ContactGraph, FiniteStateGame, Interval
 from numpy.typing import NDArray
 
+from mesocosm_agents.arrays import FloatArray, StateArray
 from mesocosm_agents.engine import Engine, Play
-from mesocosm_agents.kernels import FloatArray, StateArray
+
+# Mesa 3.5 computes a spring layout by default, which takes longer than a run; before, there is no such argument.
+_WITHOUT_LAYOUT = {"layout": None} if "layout" in inspect.signature(Network.__init__).parameters else {}
 
 
 class ContactAgent(FixedAgent):  # type: ignore[misc]
@@ -94,12 +98,12 @@ class ContactModel(mesa.Model):  # type: ignore[misc]
         super().__init__(rng=rng)
         self.play = play
         self.now, self.step_length, self.replicate, self.cost = 0.0, 0.0, 0, 0.0
-        self.network = Network(graph.to_networkx(), random=self.random)
+        self.network = Network(graph.to_networkx(), random=self.random, **_WITHOUT_LAYOUT)
         rows = play.policy.rows(graph)
         # Contacts are cells, so every cell must exist before the first agent.
         self.people = [ContactAgent(self, cell, int(rows[cell.coordinate])) for cell in self.network.all_cells]
-        # Mesa keeps every model that ever numbered an agent; this one numbers no more.
-        mesa.Agent._ids.pop(self, None)
+        # Mesa 3.3 keeps every model that ever numbered an agent; this one numbers no more.
+        vars(mesa.Agent).get("_ids", {}).pop(self, None)
 
     def step(self) -> None:
         """One synchronous step for everyone."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from mesocosm_agents.arrays import FloatArray, IntArray, StateArray
 from mesocosm_agents.contacts import Contacts
 from mesocosm_agents.engine import Play
-from mesocosm_agents.kernels import FloatArray, IntArray, StateArray
 from mesocosm_agents.vectorised import respond
 
 

@@ -6,9 +6,9 @@ import numpy as np
 from mesocosm import Interval
 from numpy.typing import NDArray
 
+from mesocosm_agents.arrays import FloatArray, StateArray
 from mesocosm_agents.contacts import Contacts
 from mesocosm_agents.engine import Engine, Play
-from mesocosm_agents.kernels import FloatArray, StateArray
 
 
 def respond(play: Play, contacts: Contacts, t: float, states: StateArray) -> tuple[FloatArray, FloatArray]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 from typing import ClassVar
 
 import numpy as np
@@ -255,3 +257,13 @@ def test_fields_with_fractional_weights_do_not_drift(make):
     dynamics = make(game, graph, shares=[0.5, 0.5], step=0.05, end=200.0, replicates=2)
     states = play(dynamics)
     assert any((state.states == 1).any() for state in states[5:])
+
+
+def test_plugin_and_options_import_nothing_heavy():
+    """Would catch `mesocosm validate` becoming slow."""
+    code = (
+        "import sys, mesocosm_agents, mesocosm_agents.options; list(mesocosm_agents.mesocosm_components()); "
+        "print(*sorted({'numpy', 'numba', 'mesa', 'torch', 'xarray'} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == ""

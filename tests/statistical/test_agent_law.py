@@ -198,7 +198,7 @@ def test_mesa_follows_the_same_law(sample, weights, normalise):
 
 
 def test_mesa_on_a_complete_graph_follows_the_same_law(sample):
-    """Would catch a complete graph written out with weights other than 1/(N-1); 1,500 replicates, 40 % more infection is seen."""
+    """Would catch a complete graph written out with weights other than 1/(N-1); 40 % more infection would be seen."""
     graph = ContactGraph.complete(3, {"group": ["seed", "rest", "rest"]})
     counts, _ = sample(graph, Advice(Rates()), replicates=1_500, engine="mesa")
     law = exact_law(COMPLETE, "sum", Rates())

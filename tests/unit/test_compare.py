@@ -60,6 +60,15 @@ def test_peaks_are_functionals_of_each_replicate():
     assert (time.value, time.reference_value, time.gap) == pytest.approx((6.0, 4.5, 1.5))
 
 
+def test_peak_times_are_no_sharper_than_the_grid():
+    """Would catch a gap of half a save interval, which reading a peak off the grid makes, that is called more than noise."""
+    truth = recorded("truth", bump(0.5, 4.4))
+    for peak, exceeds in ((4.6, False), (6.0, True)):
+        row = rows_of(truth, recorded("ours", bump(0.5, peak)), reference="truth")["ours", "occupancy.I", "peak_time"]
+        assert row.low <= peak - 4.4 <= row.high
+        assert row.exceeds_noise is exceeds
+
+
 def test_no_peak_at_the_edge_of_the_window():
     """Would catch a 'peak' of a curve that only falls, or that the window cuts off while it still rises."""
     truth, ours = recorded("truth", bump(0.5, 5)), recorded("ours", bump(0.4, 5))

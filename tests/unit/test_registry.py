@@ -77,7 +77,7 @@ def test_nothing_is_imported_before_it_is_used() -> None:
     ):
         registry.factory("game", "plain")
     with pytest.raises(
-        ComponentError, match="the options 'no_such_module:y' .* cannot be imported: ModuleNotFoundError"
+        ComponentError, match=r"the options 'no_such_module:y' .* cannot be imported: ModuleNotFoundError"
     ):
         registry.options_model("game", "plain")
 
@@ -109,7 +109,11 @@ def test_the_same_name_twice_is_an_error_that_names_both() -> None:
 def test_two_plugins_of_one_name_do_not_harm_each_other() -> None:
     """Catches the second one taking the hooks of the first with it when it is refused."""
     registry, heard = Registry(), []
-    add(registry, plugin(component(), mesocosm_run_started=lambda run: heard.append(run)))
+
+    def hear(run: Any) -> None:
+        heard.append(run)
+
+    add(registry, plugin(component(), mesocosm_run_started=hear))
     second = add(registry, plugin(component("other")), "ours", "their-package")
     assert second.status == "failed"
     assert "the name 'ours' is already that of plugin 'ours' (our-package 1.2)" in second.reason
@@ -152,7 +156,7 @@ def test_options_must_be_options() -> None:
     """Catches an options model that accepts anything."""
     registry = Registry()
     add(registry, plugin(component(options=f"{HERE}:NotOptions")))
-    with pytest.raises(ComponentError, match="must be a subclass of mesocosm.Options"):
+    with pytest.raises(ComponentError, match=r"must be a subclass of mesocosm\.Options"):
         registry.options_model("game", "plain")
 
 
@@ -161,7 +165,7 @@ def test_a_missing_requirement_says_how_to_install_it() -> None:
     registry = Registry()
     add(registry, plugin(component(requires=("numpy", "no-such-package"))))
     with pytest.raises(
-        ComponentError, match="game 'plain' needs the package 'no-such-package'.*pip install no-such-package"
+        ComponentError, match=r"game 'plain' needs the package 'no-such-package'.*pip install no-such-package"
     ):
         registry.factory("game", "plain")
 
@@ -192,7 +196,11 @@ def test_a_hook_that_raises_is_a_warning() -> None:
 def test_an_observer_of_the_program_follows_too() -> None:
     """Catches an observer that is registered and never called."""
     registry, heard = Registry(), []
-    registry.add_observer(plugin(mesocosm_run_started=lambda run: heard.append(run)), "progress")
+
+    def hear(run: Any) -> None:
+        heard.append(run)
+
+    registry.add_observer(plugin(mesocosm_run_started=hear), "progress")
     registry.notify("mesocosm_run_started", run={"name": "x"})
     assert heard == [{"name": "x"}]
 

@@ -11,9 +11,12 @@ import pytest
 from mesocosm import figures
 from mesocosm.compare import Comparison, Row, compare
 from mesocosm.dynamics import Labelled, Trajectories
+from mesocosm.hooks import hookimpl
 from mesocosm.measures import cells
-from mesocosm.report import answers, headline, write_report
+from mesocosm.registry import Registry
+from mesocosm.report import answers, headline, write_report, write_run_report
 from mesocosm.results import Results
+from mesocosm.store import RunFolder
 
 TIMES = np.arange(9.0)
 DIMENSIONS = ("replicate", "time", "state")
@@ -186,10 +189,35 @@ def test_unknown_noise_is_said_to_be_unknown(results):
     row = Row("nash", "occupancy.I", "sup_gap", 0.3, 0.2, 0.1, np.nan, np.nan, None)
     pair = {label: results.trajectories()[label] for label in ("nash", "data")}
     alone = Results.of(pair, Comparison("data", (row,)), {})
-    assert "unknown" in headline(alone)
+    assert headline(alone) == "Against data: whether nash differs from it is unknown."
     assert "unknown" in dict(answers(alone))["nash"]
     silent = Results.of(pair, Comparison("data"), {})
     assert "observes nothing that the reference observes" in dict(answers(silent))["nash"]
+
+
+def test_report_of_a_run_folder_takes_the_sections_of_plugins(results, tmp_path):
+    """Would catch a plugin's section that is lost, or a plugin without one that breaks the report."""
+
+    class Silent:
+        @hookimpl
+        def mesocosm_report_sections(self, results):
+            return None
+
+    class Talkative:
+        @hookimpl
+        def mesocosm_report_sections(self, results):
+            yield "Labels", f"<p>{len(results.labels)} dynamics</p>"
+
+    registry = Registry()
+    for name, plugin in (("silent", Silent()), ("talkative", Talkative())):
+        registry.add_observer(plugin, name)
+    folder = RunFolder.create(tmp_path, "school", SCENARIO, {}, {"seed": 7})
+    path = write_run_report(results, folder, registry)
+    page = Page(path.read_text(encoding="utf-8"))
+    assert path == folder.path / "report.html"
+    assert page.headings[-1] == "Labels"
+    assert "4 dynamics" in page.texts
+    assert SCENARIO in page.texts
 
 
 def test_smallest_report(results, tmp_path):

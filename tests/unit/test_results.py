@@ -11,7 +11,7 @@ import xarray
 from mesocosm.compare import compare
 from mesocosm.dynamics import Labelled, Trajectories
 from mesocosm.errors import InputError, StoreError
-from mesocosm.measures import MISSING
+from mesocosm.measures import MISSING, Row, cells
 from mesocosm.results import Results, open_results
 
 TIMES = np.array([0.0, 1.0, 2.0, 3.0])
@@ -195,6 +195,27 @@ def test_table_states_every_row():
     assert len(table.splitlines()) == 1 + len(found.rows())
     assert "zeta" in table.splitlines()[0]
     assert MISSING in table
+
+
+@pytest.mark.parametrize(
+    ("numbers", "shown"),
+    [
+        ((0.3, 0.25, 0.05, 0.0413, 0.0587), ("0.3000", "0.2500", "0.0500", "[0.0413, 0.0587]")),
+        ((0.3, 0.2, 0.1, np.nan, np.nan), ("0.300", "0.200", "0.100", MISSING)),
+        ((0.941138, 0.89724, 0.043898, 0.043898 - 1e-13, 0.043898 + 1e-13), ("0.9411", "0.8972", "0.0439", "exact")),
+        ((0.5, 0.5, 1e-17, 0.0, 5e-13), ("0.500", "0.500", "0.000", "exact")),
+        ((0.0, 0.0, 0.0, 0.0, 0.0), ("0.00", "0.00", "0.00", "exact")),
+        ((np.nan, np.nan, 1e-15, 0.0, 1e-12), (MISSING, MISSING, "0.00", "exact")),
+        ((np.nan, np.nan, 0.07, 0.002, 0.138), (MISSING, MISSING, "0.070", "[0.002, 0.138]")),
+        ((5.1, 5.4, -0.3, -2.6, 2.0), ("5.1", "5.4", "-0.3", "[-2.6, 2.0]")),
+        ((812.0, 790.0, 22.0, -300.0, 344.0), ("812", "790", "22", "[-300, 344]")),
+        ((0.2, 0.2, -0.00001, -0.002, 0.002), ("0.2000", "0.2000", "0.0000", "[-0.0020, 0.0020]")),
+    ],
+)
+def test_digits_follow_the_interval(numbers, shown):
+    """Would catch twelve digits for a gap that is exact, digits that noise makes meaningless, and a negative zero."""
+    row = Row("nash", "occupancy.I", "peak_size", *numbers, exceeds_noise=None)
+    assert cells(row)[:4] == shown
 
 
 def test_plot_has_one_panel_per_observable():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import mesocosm
@@ -230,18 +231,30 @@ def test_missing_options_and_kinds(old: str, new: str, fault: str) -> None:
 @pytest.mark.parametrize(
     ("pairs", "fault"),
     [
-        ([("{from: nash}", "{from: nahs}")], "scenario:9:55: dynamics.agents.policy.from: no dynamics is labelled 'nahs'; did you mean 'nash'?"),
+        (
+            [("{from: nash}", "{from: nahs}")],
+            "scenario:9:55: dynamics.agents.policy.from: no dynamics is labelled 'nahs'; did you mean 'nash'?",
+        ),
         ([("{from: nash}", "{from: agents}")], "dynamics: dynamics refer to each other in a circle: agents -> agents"),
         (
             [("kind: classical_mfg", "kind: agent_based\n    policy: {from: agents}")],
             "scenario:8:1: dynamics: dynamics refer to each other in a circle: ",
         ),
-        ([("  nash:", "  comparison: {kind: classical_mfg}\n  nash:")], "scenario:10:3: dynamics.comparison: not a label"),
+        (
+            [("  nash:", "  comparison: {kind: classical_mfg}\n  nash:")],
+            "scenario:10:3: dynamics.comparison: not a label",
+        ),
         ([("  nash:", "  a/b: {kind: classical_mfg}\n  nash:")], "scenario:10:3: dynamics.a/b: not a label"),
-        ([("{reference: agents}", "{reference: agent}")], "scenario:12:11: compare.reference: no dynamics is labelled 'agent'; did you mean 'agents'?"),
-        ([("end: 20", "end: 20.3")], "scenario:4:19: time.save_every: time: end 20.3 with save_every 0.5; end must be a whole number"),
+        (
+            [("{reference: agents}", "{reference: agent}")],
+            "scenario:12:11: compare.reference: no dynamics is labelled 'agent'; did you mean 'agents'?",
+        ),
+        (
+            [("end: 20", "end: 20.3")],
+            "scenario:4:19: time.save_every: time: end 20.3 with save_every 0.5; end must be a whole number",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_fit_together(pairs: list[tuple[str, str]], fault: str) -> None:
     """Catches a reference to nothing, a cycle, a label that cannot be a group of the results, a horizon between saves."""
     assert fault in only_fault(*pairs)
@@ -254,7 +267,7 @@ def test_a_cycle_is_shown_in_the_direction_of_the_references() -> None:
     circle = fault.split("circle: ")[1].split(";")[0].split(" -> ")
     assert len(circle) == 4
     assert circle[0] == circle[-1]
-    assert set(zip(circle, circle[1:], strict=False)) == {("a", "b"), ("b", "c"), ("c", "a")}
+    assert set(pairwise(circle)) == {("a", "b"), ("b", "c"), ("c", "a")}
 
 
 def test_all_faults_at_once_in_the_order_of_the_file() -> None:

@@ -69,7 +69,7 @@ def test_a_disk_that_cannot_be_written_is_an_error(tmp_path: Path, monkeypatch: 
     with pytest.raises(StoreError, match="cannot be written"):
         write_atomically(tmp_path / "no" / "folder" / "x", b"1")
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="cannot make the run folder.*choose another --out"):
+    with pytest.raises(InputError, match=r"cannot make the run folder.*choose another --out"):
         RunFolder.create(tmp_path / "file", "x", "", {}, {})
 
 
