@@ -85,7 +85,7 @@ class MeanField:
         second = self.rate_of_change(middle, occupancy + length / 2 * first, control[1])
         third = self.rate_of_change(middle, occupancy + length / 2 * second, control[1])
         fourth = self.rate_of_change(right, occupancy + length * third, control[2])
-        return occupancy + length / 6 * (first + 2 * second + 2 * third + fourth)
+        return np.asarray(occupancy + length / 6 * (first + 2 * second + 2 * third + fourth))
 
     def flow(self, control: FloatArray) -> Flow:
         """The flow of the whole population under a control, shape [node, type, state]."""

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mesocosm.registry import Registry, installed
-from mesocosm.scenario import Scenario, parse_scenario
+from mesocosm.scenario import Scenario
 from mesocosm.source import apply_settings, load_document, read_document
+from mesocosm.validation import parse_scenario
 
 
 def load(path: str | Path, settings: Mapping[str, str] | None = None, registry: Registry | None = None) -> Scenario:

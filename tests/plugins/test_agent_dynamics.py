@@ -20,9 +20,11 @@ from mesocosm import (
     Transition,
     resolve_device,
 )
+from mesocosm_agents.compiled import CompiledEngine
 from mesocosm_agents.contacts import Contacts
 from mesocosm_agents.dynamics import AgentBased
 from mesocosm_agents.options import AgentBasedOptions
+from mesocosm_agents.vectorised import VectorisedEngine
 from mesocosm_games.epidemics import SIR, SIS
 from mesocosm_games.options import SIROptions, SISOptions
 
@@ -267,3 +269,15 @@ def test_plugin_and_options_import_nothing_heavy():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == ""
+
+
+def test_compiled_engine_is_chosen_for_tables(make):
+    """Would catch the fast engine being lost, or taken for a game whose own intensities it would ignore."""
+
+    class Own(SIR):
+        def intensity(self, transition, t, field, control):
+            return 2 * super().intensity(transition, t, field, control)
+
+    assert isinstance(make(sir(1.0), random_graph(5, 9, 0))._engine, CompiledEngine)
+    own = make(Own(SIROptions(beta=1.0, gamma=0)), random_graph(5, 9, 0))
+    assert isinstance(own._engine, VectorisedEngine)

@@ -25,7 +25,6 @@ from mesocosm import (
     Transition,
     resolve_device,
 )
-from mesocosm_agents.compiled import CompiledEngine
 from mesocosm_agents.dynamics import AgentBased
 from mesocosm_agents.options import AgentBasedOptions
 from mesocosm_agents.vectorised import VectorisedEngine
@@ -291,15 +290,3 @@ def test_mesa_leaves_nothing_behind(make):
     del dynamics
     gc.collect()
     assert model() is None
-
-
-def test_compiled_engine_is_chosen_for_tables(make):
-    """Would catch the fast engine being lost, or taken for a game whose own intensities it would ignore."""
-
-    class Own(SIR):
-        def intensity(self, transition, t, field, control):
-            return 2 * super().intensity(transition, t, field, control)
-
-    assert isinstance(make(sir(1.0), ring(5), [1, 0, 0])._engine, CompiledEngine)
-    own = make(Own(SIROptions(beta=1.0, gamma=0)), ring(5), [1, 0, 0])
-    assert isinstance(own._engine, VectorisedEngine)
