@@ -1,7 +1,8 @@
 """The compiled engine: for transitions that are all spontaneous or induced, under a policy that ignores the field.
 
 Then everything an agent does is a table over (row of the policy, state), made once for each step, and one kernel call
-advances one replicate over a whole interval. Replicates run in threads.
+advances one replicate over a whole interval. Replicates run in threads. On a complete graph agents are counted instead
+(see `exchangeable`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from mesocosm import DynamicsError, FiniteStateGame, Interval, Policy
 
 from mesocosm_agents.arrays import BoolArray, Buffers, FloatArray, Outcome, Schedule, StateArray, Table
+from mesocosm_agents import exchangeable
 from mesocosm_agents.contacts import Contacts, are_whole
 from mesocosm_agents.engine import Engine, Play
 from mesocosm_agents.kernels import emit_all, perceive, receive_all, run_steps
@@ -88,10 +90,12 @@ class CompiledEngine(Engine):
         generator: np.random.Generator,
         replicate: int,
     ) -> float:
-        keep = self._buffers(contacts)
-        outcome = run_steps(
-            states, False, contacts.rows, contacts.wiring, self.table, schedule, length, generator, keep
-        )
+        rows, wiring = contacts.rows, contacts.wiring
+        if wiring.is_complete and exchangeable.pays(contacts.size, *schedule.emission.shape[1:3]):
+            outcome = exchangeable.advance(states, rows, self.table, schedule, length, generator)
+        else:
+            keep = self._buffers(contacts)
+            outcome = run_steps(states, False, rows, wiring, self.table, schedule, length, generator, keep)
         self._check(outcome, times, replicate)
         return outcome.cost * length / contacts.size
 
