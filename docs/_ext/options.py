@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from docstrings import escape, markdown
+from pydantic import BaseModel
+
 from mesocosm import Registry
 from mesocosm.hooks import KINDS
 from mesocosm.scenario import ScenarioModel
-from pydantic import BaseModel
 
 TITLES = {
     "graph": "Contact graphs",

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mesocosm import Registry
-from mesocosm.cli import cli
 from offline import remote_loads
 from options import scenario_reference
 from program import command_line_reference, hooks_reference, python_reference
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+
+from mesocosm import Registry
+from mesocosm.cli import cli
 
 MARK = re.compile(r"<!-- generated: ([\w-]+) -->")
 

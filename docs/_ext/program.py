@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
-import mesocosm
 from docstrings import escape, fenced, markdown
+
+import mesocosm
 from mesocosm import hooks
 
 

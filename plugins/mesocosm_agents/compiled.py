@@ -14,10 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from mesocosm import DynamicsError, FiniteStateGame, Interval, Policy
 
-from mesocosm_agents.arrays import BoolArray, Buffers, FloatArray, Outcome, Schedule, StateArray, Table
+from mesocosm import DynamicsError, FiniteStateGame, Interval, Policy
 from mesocosm_agents import exchangeable
+from mesocosm_agents.arrays import BoolArray, Buffers, FloatArray, Outcome, Schedule, StateArray, Table
 from mesocosm_agents.contacts import Contacts, are_whole
 from mesocosm_agents.engine import Engine, Play
 from mesocosm_agents.kernels import emit_all, perceive, receive_all, run_steps

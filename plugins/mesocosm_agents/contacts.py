@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from mesocosm import ContactGraph, InputError, Policy, Problem, Streams
 from numpy.typing import NDArray
 
+from mesocosm import ContactGraph, InputError, Policy, Problem, Streams
 from mesocosm_agents.arrays import FloatArray, IntArray, StateArray, Wiring
 from mesocosm_agents.kernels import fields
 

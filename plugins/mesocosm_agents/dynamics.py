@@ -8,6 +8,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from mesocosm import (
     ConstantControl,
     Context,
@@ -21,8 +23,6 @@ from mesocosm import (
     constant_control,
     no_control,
 )
-from numpy.typing import NDArray
-
 from mesocosm_agents.arrays import FloatArray, StateArray
 from mesocosm_agents.compiled import CompiledEngine, is_tabular
 from mesocosm_agents.contacts import GROUP, Graphs

@@ -17,8 +17,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from mesocosm import DynamicsError, FiniteStateGame, InputError, Interval, Policy, Streams, Transition, substeps
 
+from mesocosm import DynamicsError, FiniteStateGame, InputError, Interval, Policy, Streams, Transition, substeps
 from mesocosm_agents.arrays import FloatArray, StateArray
 from mesocosm_agents.contacts import Graphs
 

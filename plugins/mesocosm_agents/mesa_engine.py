@@ -13,9 +13,9 @@ from typing import Any
 import mesa
 import numpy as np
 from mesa.discrete_space import FixedAgent, Network
-from mesocosm import ContactGraph, FiniteStateGame, Interval
 from numpy.typing import NDArray
 
+from mesocosm import ContactGraph, FiniteStateGame, Interval
 from mesocosm_agents.arrays import FloatArray, StateArray
 from mesocosm_agents.engine import Engine, Play
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from mesocosm import Options, PolicyOption
 from pydantic import Field
+
+from mesocosm import Options, PolicyOption
 
 
 class AgentBasedOptions(Options):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from mesocosm import Interval
 from numpy.typing import NDArray
 
+from mesocosm import Interval
 from mesocosm_agents.arrays import FloatArray, StateArray
 from mesocosm_agents.contacts import Contacts
 from mesocosm_agents.engine import Engine, Play

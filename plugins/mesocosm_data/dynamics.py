@@ -6,9 +6,9 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-from mesocosm import DataError, Dynamics, InputError, Interval
 from numpy.typing import NDArray
 
+from mesocosm import DataError, Dynamics, InputError, Interval
 from mesocosm_data.options import TableOptions
 from mesocosm_data.reading import Row, elapsed, number, read_rows
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import date
 
-from mesocosm import DataPath, Options
 from pydantic import Field
+
+from mesocosm import DataPath, Options
 
 
 class TableOptions(Options):

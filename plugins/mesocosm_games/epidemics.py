@@ -17,7 +17,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from mesocosm import Control, FiniteStateGame, Transition
-
 from mesocosm_games.options import EffortOptions, SEIROptions, SIROptions, SISOptions
 
 CHANNEL = "infected"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from mesocosm import Options
 from pydantic import Field
+
+from mesocosm import Options
 
 
 class EffortOptions(Options):

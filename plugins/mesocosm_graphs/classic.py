@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from mesocosm import ContactGraph, InputError
 
+from mesocosm import ContactGraph, InputError
 from mesocosm_graphs.options import BarabasiAlbert, Complete, Lattice, WattsStrogatz
 from mesocosm_graphs.population import required_size
 

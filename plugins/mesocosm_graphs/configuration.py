@@ -8,9 +8,9 @@ law tends to the uniform one on simple graphs as N grows; it is not exactly unif
 from __future__ import annotations
 
 import numpy as np
-from mesocosm import ContactGraph, DegreeLaw, InputError
 from numpy.typing import NDArray
 
+from mesocosm import ContactGraph, DegreeLaw, InputError
 from mesocosm_graphs.laws import degree_law, draw_degrees, fixed_law
 from mesocosm_graphs.options import Configuration, Regular
 from mesocosm_graphs.population import required_size

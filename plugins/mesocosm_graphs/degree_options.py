@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from mesocosm import Options
 from pydantic import Discriminator, Field, Tag, model_validator
+
+from mesocosm import Options
 
 Degree = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, le=1)]

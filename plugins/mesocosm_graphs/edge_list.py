@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from mesocosm import ContactGraph
 from numpy.typing import NDArray
 
+from mesocosm import ContactGraph
 from mesocosm_graphs.options import Edges
 from mesocosm_graphs.tables import Table, number, read_table
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import networkx
 import numpy as np
-from mesocosm import ContactGraph, InputError
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from mesocosm import ContactGraph, InputError
 from mesocosm_graphs.classic import seed_from
 from mesocosm_graphs.options import NetworkxGenerator
 from mesocosm_graphs.population import required_size

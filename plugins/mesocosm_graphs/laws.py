@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from mesocosm import DegreeLaw
 from numpy.typing import NDArray
 from scipy import stats
 
+from mesocosm import DegreeLaw
 from mesocosm_graphs.degree_options import Fixed, NegativeBinomial, Poisson, PowerLaw, Table
 
 IntArray = NDArray[np.int64]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
-from mesocosm import DataPath, Options
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from mesocosm import DataPath, Options
 from mesocosm_graphs.degree_options import DegreesOption
 
 Header = Annotated[

@@ -7,9 +7,9 @@ Drawing the number of edges and then a uniform set of that many pairs is the exa
 from __future__ import annotations
 
 import numpy as np
-from mesocosm import ContactGraph, InputError
 from numpy.typing import NDArray
 
+from mesocosm import ContactGraph, InputError
 from mesocosm_graphs.laws import binomial_law
 from mesocosm_graphs.options import Blocks, ErdosRenyi
 from mesocosm_graphs.population import required_size

@@ -12,6 +12,8 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
+
 from mesocosm import (
     ConstantControl,
     Dynamics,
@@ -26,8 +28,6 @@ from mesocosm import (
     half_step_grid,
     no_control,
 )
-from numpy.typing import NDArray
-
 from mesocosm_mfg.grid import steps_per_interval
 from mesocosm_mfg.nash import Equilibrium, solve_nash
 from mesocosm_mfg.options import ClassicalMFGOptions

@@ -14,10 +14,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from mesocosm import Dynamics, InputError, Interval, Labelled
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
+from mesocosm import Dynamics, InputError, Interval, Labelled
 from mesocosm_mfg.options import EdgeBasedOptions
 
 FloatArray = NDArray[np.float64]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from mesocosm import MeanField, RunError, half_step_grid
 from numpy.typing import NDArray
+
+from mesocosm import MeanField, RunError, half_step_grid
 
 FloatArray = NDArray[np.float64]
 

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from mesocosm import MeanField, RunError
 from numpy.typing import NDArray
+
+from mesocosm import MeanField, RunError
 
 FloatArray = NDArray[np.float64]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from mesocosm import ConstantControl, Options, PolicyFrom
 from pydantic import Discriminator, Field, Tag
+
+from mesocosm import ConstantControl, Options, PolicyFrom
 
 
 def _tag(value: Any) -> str:

@@ -14,10 +14,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from mesocosm import DeviceError, Dynamics, FiniteStateGame, InputError, Interval, Labelled, Options, Problem
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from mesocosm import DeviceError, Dynamics, FiniteStateGame, InputError, Interval, Labelled, Options, Problem
 from mesocosm_neural.law import Correction, GameLaw, uncorrected
 from mesocosm_neural.network import Networks
 from mesocosm_neural.observations import Observations, observe

@@ -20,8 +20,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from mesocosm import FiniteStateGame, Problem
 
+from mesocosm import FiniteStateGame, Problem
 from mesocosm_neural.engine import integrate
 
 Correction = Callable[[float, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from mesocosm import InputError, LearnFrom, Problem, Trajectories
 from numpy.typing import NDArray
 
+from mesocosm import InputError, LearnFrom, Problem, Trajectories
 from mesocosm_neural.scores import EnergyLoss
 
 FloatArray = NDArray[np.float64]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from mesocosm import LearnFrom, Options
 from pydantic import Field
+
+from mesocosm import LearnFrom, Options
 
 
 class NeuralSDEOptions(Options):

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from mesocosm import Clock, Context, DynamicsError, StoreError, substeps
 from numpy.typing import NDArray
 
+from mesocosm import Clock, Context, DynamicsError, StoreError, substeps
 from mesocosm_neural.adam import Adam
 from mesocosm_neural.law import Correction, GameLaw, Span
 from mesocosm_neural.network import Networks

@@ -10,6 +10,7 @@ import sys
 import time
 
 import numpy as np
+
 from mesocosm import Clock, ContactGraph, Context, Population, Problem, resolve_device
 from mesocosm_agents.dynamics import AgentBased
 from mesocosm_agents.options import AgentBasedOptions

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import mesocosm
 import pytest
+
+import mesocosm
 from mesocosm import Registry
 from mesocosm.cli import main
 from mesocosm.registry import installed

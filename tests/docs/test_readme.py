@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from mesocosm import load
 
 KNOWN = ("make ", "mesocosm ", "pip install ")

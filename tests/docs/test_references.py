@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import mesocosm
 import pytest
+from pydantic import BaseModel
+
+import mesocosm
 from mesocosm import Options, Registry, hooks
 from mesocosm.cli import cli
-from pydantic import BaseModel
 
 
 def nested_models(annotation: Any) -> Iterator[type[BaseModel]]:

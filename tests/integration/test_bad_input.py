@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import mesocosm
 import pytest
+
+import mesocosm
 
 EDGES = "graph: {kind: edges, file: e.csv}"
 GRAPH = "graph: {kind: complete}"

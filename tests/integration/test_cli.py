@@ -7,11 +7,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+from jsonschema import Draft7Validator
+
 import mesocosm
 import mesocosm.cli
 import mesocosm.source
-import pytest
-from jsonschema import Draft7Validator
 
 COMMANDS = ("run", "resume", "validate", "compare", "report", "runs", "plugins", "schema")
 

@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import mesocosm
 import mesocosm.store
-import pytest
 
 SLOW = ("second: {kind: toy}", "second: {kind: toy, pause: 0.25, learn: {from: first}}")
 MAKING_THE_FOLDER = 7

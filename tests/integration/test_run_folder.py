@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import mesocosm
 import numpy as np
 import pytest
+
+import mesocosm
 
 AGENTS = "agents: {kind: agent_based, replicates: 3, step: 0.5}"
 

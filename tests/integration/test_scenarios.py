@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import mesocosm
 import numpy as np
 import pytest
+
+import mesocosm
 from mesocosm import Results
 
 FOLDER = Path(__file__).parents[2] / "scenarios"

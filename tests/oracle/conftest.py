@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from mesocosm import Clock, ContactGraph, DegreeLaw, Population, Problem, resolve_device
 from mesocosm_games.epidemics import SEIR, SIR, SIS
 from mesocosm_games.options import EffortOptions, SEIROptions, SIROptions, SISOptions

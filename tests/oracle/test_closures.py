@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
+from scipy.stats import poisson
+
 from mesocosm import ContactGraph, InputError, Problem, Trajectories, simulate
 from mesocosm_mfg.classical import ClassicalMFG
 from mesocosm_mfg.edge_based import EdgeBased
 from mesocosm_mfg.options import ClassicalMFGOptions, EdgeBasedOptions
-from scipy.integrate import solve_ivp
-from scipy.stats import poisson
 
 RATES = {"beta": 0.03, "gamma": 0.1}
 Make = Callable[..., Problem]

@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+
 from mesocosm import ContactGraph, InputError, MeanField, Problem, Trajectories, half_step_grid, simulate
 from mesocosm_mfg.classical import ClassicalMFG
 from mesocosm_mfg.options import ClassicalMFGOptions

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+
 from mesocosm import (
     Clock,
     ContactGraph,

@@ -9,10 +9,11 @@ from typing import Any
 import networkx
 import numpy as np
 import pytest
+from pydantic import ValidationError
+
 from mesocosm import ContactGraph, DataError
 from mesocosm_graphs.edge_list import edges
 from mesocosm_graphs.options import Edges
-from pydantic import ValidationError
 
 
 def read(folder: Path, text: str, nodes: str | None = None, **options: Any) -> ContactGraph:

@@ -7,10 +7,12 @@ import subprocess
 import sys
 from typing import Any
 
-import mesocosm_graphs
 import networkx
 import numpy as np
 import pytest
+from pydantic import ValidationError
+
+import mesocosm_graphs
 from mesocosm import ContactGraph, InputError, Options
 from mesocosm_graphs.classic import complete, lattice
 from mesocosm_graphs.generators import networkx_generator
@@ -26,7 +28,6 @@ from mesocosm_graphs.options import (
     Regular,
     WattsStrogatz,
 )
-from pydantic import ValidationError
 
 
 def rng(seed: int = 0) -> np.random.Generator:

@@ -10,9 +10,10 @@ from typing import Any
 import networkx
 import numpy as np
 import pytest
+from scipy import stats
+
 from mesocosm_graphs.classic import barabasi_albert, watts_strogatz
 from mesocosm_graphs.options import BarabasiAlbert, WattsStrogatz
-from scipy import stats
 
 FALSE_ALARM = 1e-4
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
+
 from mesocosm import ContactGraph, InputError
 from mesocosm_graphs.classic import barabasi_albert, watts_strogatz
 from mesocosm_graphs.configuration import configuration, impossible, regular
 from mesocosm_graphs.options import BarabasiAlbert, Blocks, Configuration, ErdosRenyi, Regular, WattsStrogatz
 from mesocosm_graphs.random_graphs import blocks, erdos_renyi, pair, pairs_within
-from scipy import stats
 
 FALSE_ALARM = 1e-4
 

@@ -9,12 +9,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.integrate import solve_ivp
+
 from mesocosm import Clock, ContactGraph, FiniteStateGame, Population, Problem, Transition, resolve_device
 from mesocosm_games.epidemics import SEIR, SIR
 from mesocosm_games.options import EffortOptions, SEIROptions, SIROptions
 from mesocosm_neural.engine import NoiseTape, integrate
 from mesocosm_neural.law import GameLaw, Span, uncorrected
-from scipy.integrate import solve_ivp
 
 
 def law_of(game: FiniteStateGame, size: int, graph: ContactGraph | None = None) -> GameLaw:

@@ -8,9 +8,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.stats import norm
+
 from mesocosm_neural.adam import Adam
 from mesocosm_neural.scores import EnergyLoss, energy_score
-from scipy.stats import norm
 
 
 def brute_force(ensemble: np.ndarray, data: np.ndarray) -> float:

@@ -8,6 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from scipy.stats import chi2, ncx2
+
 from mesocosm import Clock, ContactGraph, Context, FiniteStateGame, Population, Problem, Transition, resolve_device
 from mesocosm_agents import exchangeable
 from mesocosm_agents.arrays import Schedule, Table
@@ -15,7 +17,6 @@ from mesocosm_agents.compiled import CompiledEngine
 from mesocosm_agents.dynamics import AgentBased
 from mesocosm_agents.options import AgentBasedOptions
 from mesocosm_agents.vectorised import VectorisedEngine
-from scipy.stats import chi2, ncx2
 
 ALPHA = 1e-4
 STEPS, LENGTH = 4, 0.5
@@ -224,7 +225,9 @@ def test_counted_agents_choose_targets_in_proportion():
         controlled=np.zeros(2, np.bool_),
     )
     shape = (1, 1, 3)
-    schedule = Schedule(np.ones(shape), np.zeros((*shape, 1)), np.zeros((0, 1, 3)), np.ones(1, bool), np.ones(1, bool), True)
+    schedule = Schedule(
+        np.ones(shape), np.zeros((*shape, 1)), np.zeros((0, 1, 3)), np.ones(1, bool), np.ones(1, bool), True
+    )
     states = np.zeros(10_000, np.int8)
     outcome = exchangeable.advance(states, np.zeros(10_000, np.int64), table, schedule, 100.0, np.random.default_rng(3))
     assert outcome.step == -1

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import chi2
+
 from mesocosm import Clock, ContactGraph, Context, Population, Problem, resolve_device
 from mesocosm_agents.dynamics import AgentBased
 from mesocosm_agents.options import AgentBasedOptions
 from mesocosm_games.epidemics import SIR
 from mesocosm_games.options import SIROptions
-from scipy.stats import chi2
 
 PAIRS = 200_000
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from mesocosm.compare import compare
 from mesocosm.dynamics import Labelled, Trajectories
 

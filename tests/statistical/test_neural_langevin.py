@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import torch
+
 from mesocosm import Clock, ContactGraph, Population, Problem, resolve_device
 from mesocosm_games.epidemics import SIR
 from mesocosm_games.options import SIROptions

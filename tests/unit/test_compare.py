@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
+
 from mesocosm.compare import Row, compare, compare_runs
 from mesocosm.dynamics import Labelled, Trajectories
 from mesocosm.errors import InputError
 from mesocosm.noise import Side
 from mesocosm.results import Results
-from scipy import stats
 
 TIMES = np.arange(11.0)
 STATES = ("S", "I")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import mesocosm.device
 import pytest
+
+import mesocosm.device
 from mesocosm import DeviceError, resolve_device
 
 

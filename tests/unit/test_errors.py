@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 
 import pytest
+
 from mesocosm import errors
 from mesocosm.errors import Fault, InputError, MesocosmError, RunError, ScenarioError, suggestion
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mesocosm import FiniteStateGame, InputError, Transition
 from mesocosm.hamiltonian import minimise_hamiltonian
 from mesocosm_games.epidemics import SEIR, SIR, SIS, Epidemic

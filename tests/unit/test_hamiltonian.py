@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mesocosm import Control, FiniteStateGame, Transition
 from mesocosm.hamiltonian import hamiltonian, minimise_hamiltonian
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import networkx
 import numpy as np
 import pytest
-from mesocosm import ContactGraph, DegreeLaw, InputError
 from numpy.typing import NDArray
+
+from mesocosm import ContactGraph, DegreeLaw, InputError
 
 CLOSURES = ("homogeneous", "degree", "group", "individual")
 

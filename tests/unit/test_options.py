@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
+
 from mesocosm import ConstantControl, DataPath, LearnFrom, Options, PolicyFrom, PolicyOption
 from mesocosm.options import references
-from pydantic import ValidationError
 
 
 class Inner(Options):

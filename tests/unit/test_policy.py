@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from mesocosm import ContactGraph, InputError, TabulatedPolicy, constant_control, no_control
 from mesocosm_games.epidemics import SIR
 from mesocosm_games.options import EffortOptions, SIROptions

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import mesocosm
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import mesocosm
 from mesocosm import Clock, ContactGraph, Population, Problem, RunError, ScenarioError, resolve_device
 from mesocosm.problem import largest_remainders
 from mesocosm_games.epidemics import SIR

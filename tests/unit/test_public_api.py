@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 
-import mesocosm
 import pytest
+
+import mesocosm
 
 NAMES = [
     "API_VERSION", "Clock", "Component", "ComponentError", "ConstantControl", "ContactGraph", "Context", "Control",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import mesocosm
 import numpy as np
 import pytest
+
+import mesocosm
 from mesocosm import Dynamics, DynamicsError, InputError, Labelled, Options, Problem
 
 SCENARIO = """\

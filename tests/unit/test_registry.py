@@ -9,8 +9,9 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import mesocosm.registry
 import pytest
+
+import mesocosm.registry
 from mesocosm import Component, ComponentError, Options, Registry, hookimpl
 from mesocosm.registry import GROUP
 

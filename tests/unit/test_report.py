@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+
 from mesocosm import figures
 from mesocosm.compare import Comparison, Row, compare
 from mesocosm.dynamics import Labelled, Trajectories

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray
+
 from mesocosm.compare import compare
 from mesocosm.dynamics import Labelled, Trajectories
 from mesocosm.errors import InputError, StoreError

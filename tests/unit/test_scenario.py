@@ -6,8 +6,9 @@ import json
 from itertools import pairwise
 from pathlib import Path
 
-import mesocosm
 import pytest
+
+import mesocosm
 from mesocosm import Scenario, ScenarioError
 
 GOOD = """\

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft7Validator
+
 from mesocosm import Registry
 from mesocosm.schema import json_schema
 from mesocosm.source import read_document

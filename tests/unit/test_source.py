@@ -11,6 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
+
 from mesocosm.errors import ScenarioError
 from mesocosm.source import Document, apply_settings, load_document, read_document
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from mesocosm import InputError, StoreError
 from mesocosm.store import RunFolder, peak_memory, versions, write_atomically
 
