@@ -21,4 +21,5 @@ nitpicky = True
 html_theme = "furo"
 html_title = f"mesocosm {release}"
 html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 html_show_sphinx = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,6 @@ BOUNDS = {
     "maxItems": "entries: at most {}",
     "minLength": "characters: at least {}",
     "maxLength": "characters: at most {}",
-    "pattern": "`{}`",
 }
 WORDS = {"integer": "integer", "number": "number", "string": "text", "boolean": "true or false", "null": "null"}
 
@@ -69,12 +68,12 @@ def scenario_reference(registry: Registry) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def table(options: Any) -> str:
+def table(options: Iterable[Option]) -> str:
     """A Markdown table of options."""
-    lines = ["| option | type | default | range | description |", "|---|---|---|---|---|"]
-    lines += [
-        f"| `{each.name}` | {each.type} | {each.default} | {each.range} | {each.description} |" for each in options
-    ]
+    lines = ["| option | value | default | description |", "|---|---|---|---|"]
+    for each in options:
+        value = ", ".join(part for part in (each.type, each.range) if part)
+        lines.append(f"| `{each.name}` | {value} | {each.default} | {each.description} |")
     return "\n".join(lines)
 
 

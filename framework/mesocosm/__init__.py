@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mesocosm.clock import Clock as Clock
     from mesocosm.clock import Interval as Interval
     from mesocosm.clock import substeps as substeps
-    from mesocosm.compare import compare as compare
+    from mesocosm.comparing import compare as compare
     from mesocosm.device import Device as Device
     from mesocosm.device import resolve_device as resolve_device
     from mesocosm.dynamics import Context as Context
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "clock": ("Clock", "Interval", "substeps"),
-    "compare": ("compare",),
+    "comparing": ("compare",),
     "device": ("Device", "resolve_device"),
     "dynamics": ("Context", "Dynamics", "Labelled", "Trajectories"),
     "equilibrium": ("Flow", "MeanField", "half_step_grid"),

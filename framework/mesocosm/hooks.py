@@ -36,6 +36,7 @@ KINDS = ("dynamics", "game", "graph", "observable", "data", "executor")
 
 hookspec = pluggy.HookspecMarker("mesocosm")
 hookimpl = pluggy.HookimplMarker("mesocosm")
+"""Marks a function, or a method of an object, as the implementation of the hook of the same name."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -211,9 +212,14 @@ class Registry:
                 where=str(entry.plugin),
             ) from error
 
-    def add_observer(self, observer: object, name: str) -> None:
-        """Let an object of the program itself follow the run through the same hooks as plugins."""
+    @contextmanager
+    def observed_by(self, observer: object, name: str) -> Iterator[None]:
+        """Let an object of the program itself follow a run through the same hooks as plugins, for a while."""
         self._manager.register(observer, name=name)
+        try:
+            yield
+        finally:
+            self._manager.unregister(name=name)
 
     def notify(self, hook: str, /, **values: Any) -> list[Any]:
         """Call a hook of every plugin; one that raises is a warning and stops neither the run nor the others."""

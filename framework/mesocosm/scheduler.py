@@ -245,7 +245,7 @@ def _finish(
 
 
 def _results(scenario: Scenario, problem: Problem, found: Mapping[str, Trajectories], folder: RunFolder) -> Results:
-    from mesocosm.compare import compare
+    from mesocosm.comparing import compare
     from mesocosm.results import Results
 
     comparison = None

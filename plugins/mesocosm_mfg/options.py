@@ -41,7 +41,7 @@ class ClassicalMFGOptions(Options):
         default=0.5, gt=0, le=1, description="share of the best response in the next control; halved when it overshoots"
     )
     step: float | None = Field(
-        default=None, gt=0, description="largest time step; default: halved until the flow changes by less than 1e-8"
+        default=None, gt=0, description="largest time step; default: halved until the flow changes by less than 1e-7"
     )
 
 

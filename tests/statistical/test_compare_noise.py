@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mesocosm.compare import compare
+from mesocosm.comparing import compare
 from mesocosm.dynamics import Labelled, Trajectories
 
 TIMES = np.arange(12.0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mesocosm.compare import Row, compare, compare_runs
+from mesocosm.comparing import Row, compare, compare_runs
 from mesocosm.dynamics import Labelled, Trajectories
 from mesocosm.errors import InputError
 from mesocosm.noise import Side

@@ -195,14 +195,15 @@ def test_a_hook_that_raises_is_a_warning() -> None:
 
 
 def test_an_observer_of_the_program_follows_too() -> None:
-    """Catches an observer that is registered and never called."""
+    """Catches an observer that is never called, or that stays after its run."""
     registry, heard = Registry(), []
 
     def hear(run: Any) -> None:
         heard.append(run)
 
-    registry.add_observer(plugin(mesocosm_run_started=hear), "progress")
-    registry.notify("mesocosm_run_started", run={"name": "x"})
+    with registry.observed_by(plugin(mesocosm_run_started=hear), "progress"):
+        registry.notify("mesocosm_run_started", run={"name": "x"})
+    registry.notify("mesocosm_run_started", run={"name": "later"})
     assert heard == [{"name": "x"}]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mesocosm import figures
-from mesocosm.compare import Comparison, Row, compare
+from mesocosm.comparing import Comparison, Row, compare
 from mesocosm.dynamics import Labelled, Trajectories
 from mesocosm.hooks import hookimpl
 from mesocosm.measures import cells
@@ -211,7 +211,7 @@ def test_report_of_a_run_folder_takes_the_sections_of_plugins(results, tmp_path)
 
     registry = Registry()
     for name, plugin in (("silent", Silent()), ("talkative", Talkative())):
-        registry.add_observer(plugin, name)
+        registry.add(plugin, name, "tests", "1")
     folder = RunFolder.create(tmp_path, "school", SCENARIO, {}, {"seed": 7})
     path = write_run_report(results, folder, registry)
     page = Page(path.read_text(encoding="utf-8"))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray
 
-from mesocosm.compare import compare
+from mesocosm.comparing import compare
 from mesocosm.dynamics import Labelled, Trajectories
 from mesocosm.errors import InputError, StoreError
 from mesocosm.measures import MISSING, Row, cells

@@ -18,7 +18,7 @@ from mesocosm.cli.session import Session
 def compare(session: Session, folders: tuple[Path, ...], reference: str | None) -> None:
     """Compare the dynamics of finished runs with each other."""
     from mesocosm.cli.output import print_comparison
-    from mesocosm.compare import compare_runs
+    from mesocosm.comparing import compare_runs
     from mesocosm.results import open_results
 
     print_comparison(compare_runs([open_results(folder) for folder in folders], reference))

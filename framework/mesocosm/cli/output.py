@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
@@ -16,6 +17,7 @@ from mesocosm.hooks import hookimpl
 from mesocosm.measures import MEASURES, Comparison, Row, cells
 
 if TYPE_CHECKING:
+    from mesocosm.registry import Registry
     from mesocosm.results import Results
 
 SHOWN = ("sup_gap", "peak_size", "peak_time", "attack_rate", "cost")
@@ -52,14 +54,24 @@ class Progress:
         if ends and not self.console.is_terminal:
             self.console.print(f"{label}: {phase} done {note}".rstrip())
 
-    @hookimpl
-    def mesocosm_run_finished(self) -> None:
-        self.stop()
-
     def stop(self) -> None:
         """Leave the terminal as it was."""
         if self.console.is_terminal:
             self.bars.stop()
+
+
+@contextmanager
+def following(registry: Registry, quiet: bool) -> Iterator[None]:
+    """Show progress while a run goes on, and leave the terminal as it was however the run ends."""
+    if quiet:
+        yield
+        return
+    progress = Progress()
+    with registry.observed_by(progress, "progress"):
+        try:
+            yield
+        finally:
+            progress.stop()
 
 
 def print_results(results: Results) -> None:

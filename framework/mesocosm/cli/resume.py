@@ -16,10 +16,10 @@ from mesocosm.cli.session import Session
 def resume(session: Session, folder: Path, no_report: bool) -> None:
     """Go on with the run folder RUN; what it had finished is kept."""
     from mesocosm import scheduler
-    from mesocosm.cli.output import Progress, print_results
+    from mesocosm.cli.output import following, print_results
 
     shown = session.warn()
-    session.registry.add_observer(Progress(), "progress")
-    results = scheduler.resume(folder, report=not no_report, registry=session.registry)
+    with following(session.registry, quiet=False):
+        results = scheduler.resume(folder, report=not no_report, registry=session.registry)
     session.warn(shown)
     print_results(results)

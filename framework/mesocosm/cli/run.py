@@ -25,13 +25,12 @@ def run(
     """Run the scenario FILE; print the comparison and the run folder."""
     settings = settings_of(pairs)
     from mesocosm import scheduler
-    from mesocosm.cli.output import Progress, print_results
+    from mesocosm.cli.output import following, print_results
 
     shown = session.warn()
-    if not quiet:
-        session.registry.add_observer(Progress(), "progress")
-    results = scheduler.run(
-        file, out, settings=settings, device=device, report=not no_report, registry=session.registry
-    )
+    with following(session.registry, quiet):
+        results = scheduler.run(
+            file, out, settings=settings, device=device, report=not no_report, registry=session.registry
+        )
     session.warn(shown)
     print_results(results)
