@@ -18,7 +18,7 @@ from mesocosm import hooks
 
 def command_line_reference(program: click.Group) -> str:
     """The options of the program, and every command with its usage and options."""
-    context = click.Context(program, info_name="mesocosm")
+    context = click.Context(program, info_name="mesocosm", **program.context_settings)
     parts = [fenced(program.get_usage(context)), _parameters(program, context)]
     for name, command in program.commands.items():
         inner = click.Context(command, info_name=name, parent=context)
