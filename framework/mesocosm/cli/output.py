@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SHOWN = ("sup_gap", "peak_size", "peak_time", "attack_rate", "cost")
 """Measures on the terminal; the report has all of them."""
 
-COLUMNS = {"": 18, "value": 8, "reference": 9, "gap": 8, "95 % interval": 19, "noise": 7}
+COLUMNS = {"": 17, "value": 7, "reference": 9, "gap": 7, "95 % interval": 17, "noise": 6}
 """Heads and least widths: together they fit 80 columns."""
 
 
