@@ -10,6 +10,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mesocosm.building import build as build
+    from mesocosm.building import makers_of as makers_of
     from mesocosm.clock import Clock as Clock
     from mesocosm.clock import Interval as Interval
     from mesocosm.clock import substeps as substeps
@@ -61,13 +63,13 @@ if TYPE_CHECKING:
     from mesocosm.results import Results as Results
     from mesocosm.results import open_results as open_results
     from mesocosm.scenario import Scenario as Scenario
-    from mesocosm.scheduler import build as build
     from mesocosm.scheduler import resume as resume
     from mesocosm.scheduler import run as run
     from mesocosm.scheduler import simulate as simulate
     from mesocosm.seeding import Streams as Streams
 
 _HOME = {
+    "building": ("build", "makers_of"),
     "clock": ("Clock", "Interval", "substeps"),
     "comparing": ("compare",),
     "device": ("Device", "resolve_device"),
@@ -95,7 +97,7 @@ _HOME = {
     "registry": ("Registry",),
     "results": ("Results", "open_results"),
     "scenario": ("Scenario",),
-    "scheduler": ("build", "resume", "run", "simulate"),
+    "scheduler": ("resume", "run", "simulate"),
     "seeding": ("Streams",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

@@ -1,4 +1,4 @@
-"""From a checked scenario to a frozen Problem: the game, the contact graph, the population, the clock, the device."""
+"""From a checked scenario to a frozen Problem (game, graph, population, clock, device) and to what makes its dynamics."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mesocosm.clock import Clock
 from mesocosm.device import resolve_device
+from mesocosm.dynamics import Context, Dynamics
 from mesocosm.errors import InputError, MesocosmError, RunError, ScenarioError, suggestion
 from mesocosm.game import FiniteStateGame, Game
 from mesocosm.graph import ContactGraph
@@ -19,6 +20,7 @@ from mesocosm.scenario import Scenario
 from mesocosm.seeding import Streams
 
 FloatArray = NDArray[np.float64]
+Maker = Callable[[Problem, Context], Dynamics]
 
 
 def build(scenario: Scenario, registry: Registry | None = None) -> Problem:
@@ -52,6 +54,27 @@ def build(scenario: Scenario, registry: Registry | None = None) -> Problem:
         precision=scenario.precision,
         draw=lambda replicate: graph if replicate == 0 else draw(replicate),
     )
+
+
+def makers_of(scenario: Scenario, registry: Registry | None = None) -> dict[str, Maker]:
+    """What makes each dynamics of a scenario, by label, in the order in which they run: what `simulate` takes.
+
+    Imports the dynamics that the scenario chose. Raises `InputError` for one that is no subclass of `mesocosm.Dynamics`.
+    """
+    plugins = registry or installed()
+    makers: dict[str, Maker] = {}
+    for label in scenario.order():
+        choice = scenario.dynamics[label]
+        factory = plugins.factory("dynamics", choice.name)
+        if not (isinstance(factory, type) and issubclass(factory, Dynamics)):
+            entry = plugins.entry("dynamics", choice.name)
+            raise InputError(
+                f"the factory of dynamics '{choice.name}'",
+                where=str(entry.plugin),
+                rule="a subclass of mesocosm.Dynamics",
+            )
+        makers[label] = factory.bind(choice.options)
+    return makers
 
 
 def _drawer(scenario: Scenario, registry: Registry) -> Callable[[int], ContactGraph]:

@@ -93,8 +93,9 @@ def compare_runs(
 ) -> Comparison:
     """Every dynamics of several runs against one of them, at the save times that they have in common.
 
-    Labels become `run/label`, with the name of the run folder. `reference` is such a name, or a label that only one run
-    has; by default it is the reference of the first run. The state at risk is that of the first run that has one.
+    With several runs, labels become `run/label`, with the name of the run folder. `reference` is such a name, or a label
+    that only one run has; by default it is the reference of the first run. The state at risk is that of the first run that
+    has one.
 
     Errors: `InputError` for no run, two runs of one name, different units of time, an unknown or ambiguous reference.
     """
@@ -111,12 +112,13 @@ def compare_runs(
             f"times in {' and '.join(map(repr, units))}", where="compare", rule="runs must share their unit of time"
         )
     every = {
-        f"{name}/{label}": trajectories
+        (f"{name}/{label}" if len(results) > 1 else label): trajectories
         for name, item in zip(names, results, strict=True)
         for label, trajectories in item.trajectories().items()
     }
     first = results[0].reference
-    wanted = (f"{names[0]}/{first}" if first else next(iter(every))) if reference is None else reference
+    prefix = f"{names[0]}/" if len(results) > 1 else ""
+    wanted = (f"{prefix}{first}" if first else next(iter(every))) if reference is None else reference
     at_risk = next((str(item.attributes["at_risk"]) for item in results if item.attributes.get("at_risk")), None)
     return compare(every, _resolve(wanted, every), observables=observables, window=window, at_risk=at_risk, seed=seed)
 

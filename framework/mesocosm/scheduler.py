@@ -3,6 +3,7 @@
     load       a scenario file becomes a checked Scenario                        (nothing heavy is imported)
     build      graph, game, population, clock and device become a frozen Problem
     order      dynamics that others refer to come first                          (Scenario.order)
+    makers_of  what makes each dynamics, by label, in the order in which they run
     simulate   for each label: make and check all; then prepare, init, and for every interval advance, observe, record
     compare    distances from the reference, with intervals
     save       results.nc, then report.html, into the run folder
@@ -21,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mesocosm.building import build
+from mesocosm.building import Maker, build, makers_of
 from mesocosm.dynamics import Context, Dynamics, Trajectories
 from mesocosm.errors import DynamicsError, InputError, MesocosmError
 from mesocosm.loading import load, parse
@@ -35,7 +36,6 @@ from mesocosm.store import RunFolder, peak_memory, versions
 if TYPE_CHECKING:
     from mesocosm.results import Results
 
-Maker = Callable[[Problem, Context], Dynamics]
 Notify = Callable[..., object]
 
 __all__ = ["build", "load", "parse", "resume", "run", "simulate"]
@@ -186,22 +186,6 @@ def resume(path: str | Path, *, report: bool = True, registry: Registry | None =
     problem, makers = build(scenario, plugins), makers_of(scenario, plugins)
     folder.reopen()
     return _finish(scenario, problem, makers, folder, plugins, report)
-
-
-def makers_of(scenario: Scenario, registry: Registry) -> dict[str, Maker]:
-    makers: dict[str, Maker] = {}
-    for label in scenario.order():
-        choice = scenario.dynamics[label]
-        factory = registry.factory("dynamics", choice.name)
-        if not (isinstance(factory, type) and issubclass(factory, Dynamics)):
-            entry = registry.entry("dynamics", choice.name)
-            raise InputError(
-                f"the factory of dynamics '{choice.name}'",
-                where=str(entry.plugin),
-                rule="a subclass of mesocosm.Dynamics",
-            )
-        makers[label] = factory.bind(choice.options)
-    return makers
 
 
 def _finish(

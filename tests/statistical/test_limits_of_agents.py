@@ -9,13 +9,12 @@ from scipy.sparse.linalg import expm_multiply
 
 import mesocosm
 from mesocosm import Registry, Trajectories
-from mesocosm.scheduler import makers_of
 
 
 def simulate(text: str, **settings: str) -> dict[str, Trajectories]:
     registry = Registry.discover()
     scenario = mesocosm.parse(text, {key.replace("__", "."): value for key, value in settings.items()}, registry)
-    return mesocosm.simulate(mesocosm.build(scenario, registry), makers_of(scenario, registry))
+    return mesocosm.simulate(mesocosm.build(scenario, registry), mesocosm.makers_of(scenario, registry))
 
 
 RANDOM_GRAPH = """

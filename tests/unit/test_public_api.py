@@ -14,8 +14,8 @@ NAMES = [
     "Game", "InputError", "Interval", "Labelled", "LearnFrom", "MeanField", "MesocosmError", "Mixing", "Options", "Policy",
     "PolicyFrom", "PolicyOption", "Population", "Problem", "Reference", "Registry", "Results", "RunError", "Scenario",
     "ScenarioError", "StoreError", "Streams", "TabulatedPolicy", "Trajectories", "Transition", "build", "compare",
-    "constant_control", "half_step_grid", "hookimpl", "load", "no_control", "open_results", "parse", "resolve_device",
-    "resume", "run", "simulate", "substeps",
+    "constant_control", "half_step_grid", "hookimpl", "load", "makers_of", "no_control", "open_results", "parse",
+    "resolve_device", "resume", "run", "simulate", "substeps",
 ]  # fmt: skip
 
 
