@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainValidator
 
 
 class Options(BaseModel):
-    """Base of all options: frozen, no unknown keys, no NaN or infinity, numbers are not read from strings."""
+    """Base of all options: frozen, no unknown keys, no NaN or infinity; a scenario's numbers are not read from text."""
 
     model_config = ConfigDict(
         extra="forbid",
