@@ -25,6 +25,7 @@ class Options(BaseModel):
         allow_inf_nan=False,
         populate_by_name=True,
         coerce_numbers_to_str=False,
+        defer_build=True,  # a module holds the options of many components, and a scenario uses few
     )
 
 

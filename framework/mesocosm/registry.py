@@ -68,9 +68,13 @@ class Registry:
     def discover(cls, files: Sequence[Path] = (), disabled: Iterable[str] = ()) -> Registry:
         """Installed plugins (entry points of `mesocosm.plugins`) and single files, less the disabled names."""
         registry, off = cls(), set(disabled)
+        known: dict[int, tuple[str, str]] = {}
         for point in sorted(metadata.entry_points(group=GROUP), key=lambda point: point.name):
             origin = point.dist
-            distribution, version = (origin.name, origin.version) if origin else ("unknown", "")
+            if id(origin) not in known:
+                # Asked once: the metadata are parsed at every look.
+                known[id(origin)] = (origin.name, origin.version) if origin else ("unknown", "")
+            distribution, version = known[id(origin)]
             if point.name in off:
                 registry.plugins.append(Plugin(point.name, distribution, version, "disabled"))
                 continue

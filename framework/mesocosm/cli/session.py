@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +38,18 @@ class Session:
         for warning in self.registry.warnings[shown:]:
             click.echo(f"warning: {warning}", err=True)
         return len(self.registry.warnings)
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Put garbage collection off: commands that only read make many objects and no garbage, and save a tenth of their time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def settings_of(pairs: tuple[str, ...]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mesocosm.cli.session import Session, settings_of
+from mesocosm.cli.session import Session, settings_of, without_collection
 
 
 @click.command()
@@ -15,8 +15,9 @@ from mesocosm.cli.session import Session, settings_of
 @click.pass_obj
 def validate(session: Session, file: Path, pairs: tuple[str, ...]) -> None:
     """Check the scenario FILE: every fault at once, with file:line:column."""
-    from mesocosm.loading import load
+    with without_collection():
+        from mesocosm.loading import load
 
-    session.warn()
-    scenario = load(file, settings_of(pairs), session.registry)
+        session.warn()
+        scenario = load(file, settings_of(pairs), session.registry)
     click.echo(f"{file}: valid; would run {', '.join(scenario.order()) or 'no dynamics'}")
