@@ -1,6 +1,6 @@
-"""The Sphinx extension of this site: puts the generated references into their pages, and checks what was built.
+"""The Sphinx extension of this site: puts what is generated into its pages, and checks what was built.
 
-A page says where its reference goes by a comment, `<!-- generated: NAME -->`.
+A page says what goes where by a comment, `<!-- generated: NAME ARGUMENT... -->`; most names take no arguments.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gallery import Gallery
 from offline import remote_loads
 from options import scenario_reference
 from program import command_line_reference, hooks_reference, python_reference
@@ -19,7 +20,9 @@ from sphinx.errors import ExtensionError
 from mesocosm import Registry
 from mesocosm.cli import cli
 
-MARK = re.compile(r"<!-- generated: ([\w-]+) -->")
+MARK = re.compile(r"<!-- generated: ([\w-]+)((?: [\w.-]+)*) -->")
+ROOT = Path(__file__).resolve().parents[2]
+GALLERY = Gallery(ROOT / "docs", ROOT / "scenarios", (ROOT / "framework", ROOT / "plugins"))
 
 REFERENCES: dict[str, Callable[[], str]] = {
     "scenario": lambda: scenario_reference(Registry.discover()),
@@ -27,18 +30,21 @@ REFERENCES: dict[str, Callable[[], str]] = {
     "hooks": hooks_reference,
     "python": python_reference,
 }
+"""Generated pages, each in the page of `reference/` that has its name."""
+
+GENERATED: dict[str, Callable[..., str]] = {**REFERENCES, "gallery": GALLERY.fragment}
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect to Sphinx."""
     app.connect("source-read", _fill)
-    app.connect("env-get-outdated", lambda *_: [f"reference/{name}" for name in REFERENCES])
+    app.connect("env-get-outdated", lambda *_: ["gallery", *(f"reference/{name}" for name in REFERENCES)])
     app.connect("build-finished", _check)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
 def _fill(app: Sphinx, page: str, source: list[str]) -> None:
-    source[0] = MARK.sub(lambda mark: REFERENCES[mark[1]](), source[0])
+    source[0] = MARK.sub(lambda mark: GENERATED[mark[1]](*mark[2].split()), source[0])
 
 
 def _check(app: Sphinx, error: Exception | None) -> None:

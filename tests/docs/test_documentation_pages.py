@@ -12,6 +12,7 @@ PAGES = [
     "gallery.md",
     "howto/compare.md",
     "howto/fit-data.md",
+    "howto/use-a-gpu.md",
     "howto/write-a-game.md",
     "howto/write-a-dynamics.md",
 ]
