@@ -13,7 +13,7 @@ author = copyright = "the mesocosm authors"
 release = version = metadata.version("mesocosm")
 
 extensions = ["myst_parser", "pages"]
-exclude_patterns = ["_build", "_ext"]
+exclude_patterns = ["_build", "_ext", "examples"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 nitpicky = True

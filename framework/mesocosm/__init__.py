@@ -62,9 +62,9 @@ if TYPE_CHECKING:
     from mesocosm.registry import Registry as Registry
     from mesocosm.results import Results as Results
     from mesocosm.results import open_results as open_results
+    from mesocosm.running import resume as resume
+    from mesocosm.running import run as run
     from mesocosm.scenario import Scenario as Scenario
-    from mesocosm.scheduler import resume as resume
-    from mesocosm.scheduler import run as run
     from mesocosm.scheduler import simulate as simulate
     from mesocosm.seeding import Streams as Streams
 
@@ -97,7 +97,8 @@ _HOME = {
     "registry": ("Registry",),
     "results": ("Results", "open_results"),
     "scenario": ("Scenario",),
-    "scheduler": ("resume", "run", "simulate"),
+    "running": ("resume", "run"),
+    "scheduler": ("simulate",),
     "seeding": ("Streams",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mesocosm.clock import Clock
 from mesocosm.device import resolve_device
-from mesocosm.dynamics import Context, Dynamics
+from mesocosm.dynamics import FOLLOWS, Context, Dynamics
 from mesocosm.errors import InputError, MesocosmError, RunError, ScenarioError, suggestion
 from mesocosm.game import FiniteStateGame, Game
 from mesocosm.graph import ContactGraph
@@ -66,12 +66,16 @@ def makers_of(scenario: Scenario, registry: Registry | None = None) -> dict[str,
     for label in scenario.order():
         choice = scenario.dynamics[label]
         factory = plugins.factory("dynamics", choice.name)
+        origin = plugins.origin("dynamics", choice.name)
         if not (isinstance(factory, type) and issubclass(factory, Dynamics)):
-            entry = plugins.entry("dynamics", choice.name)
             raise InputError(
-                f"the factory of dynamics '{choice.name}'",
-                where=str(entry.plugin),
-                rule="a subclass of mesocosm.Dynamics",
+                f"the factory of dynamics '{choice.name}'", where=origin, rule="a subclass of mesocosm.Dynamics"
+            )
+        if factory.follows not in FOLLOWS:
+            raise InputError(
+                f"dynamics '{choice.name}' follows {factory.follows!r}",
+                where=origin,
+                rule=f"one of {', '.join(FOLLOWS)}",
             )
         makers[label] = factory.bind(choice.options)
     return makers

@@ -14,6 +14,9 @@ The run calls `prepare()` once, then `init()`, then `advance` and `observe` for 
 axis of your arrays, not a loop of the core. Keep randomness in `self.context.streams`: name each stream by its purpose
 and its interval, and the same seed gives the same bytes whatever else runs beside you.
 
+Three options mean the same in every dynamics that has them: `replicates`, the number of independent runs; `step`, the
+longest time step; `policy`, what the agents choose (`mesocosm.PolicyOption`). `mesocosm.testing` says whether it is right.
+
 A complete dynamics: each replicate is a well-mixed population of N agents, advanced in steps of one tenth.
 
 >>> import numpy as np
@@ -21,6 +24,7 @@ A complete dynamics: each replicate is a well-mixed population of N agents, adva
 >>> class WellMixedOptions(Options):
 ...     replicates: int = 4
 >>> class WellMixed(Dynamics):
+...     follows = "closure"
 ...     @property
 ...     def replicates(self):
 ...         return self.options.replicates
@@ -74,13 +78,16 @@ from numpy.typing import NDArray
 
 from mesocosm.clock import Interval
 from mesocosm.errors import InputError
-from mesocosm.options import Options
-from mesocosm.policy import Policy
+from mesocosm.options import ConstantControl, Options, PolicyFrom, PolicyOption
+from mesocosm.policy import Policy, constant_control, no_control
 from mesocosm.problem import Problem
 from mesocosm.seeding import Streams
 
 State = Any
 """Whatever a dynamics carries from one save to the next."""
+
+FOLLOWS = ("contacts", "closure", "own")
+"""Whose rules a dynamics may follow; see `Dynamics.follows`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +165,11 @@ class Dynamics(ABC):
     partial: ClassVar[bool] = False
     """Whether it may return NaN for what it does not know; everyone else is stopped at the first NaN."""
 
+    follows: ClassVar[str] = "contacts"
+    """Whose rules it follows, which decides what `mesocosm.testing` holds it to. One of `FOLLOWS`:
+    `contacts`, the game, agent by agent on the contact graph as it stands; `closure`, the game on averages over contacts,
+    as mean-field equations do; `own`, rules of its own: what it learned or recorded, or a model from elsewhere."""
+
     def __init__(self, problem: Problem, options: Any, context: Context) -> None:
         self.problem = problem
         self.options = options
@@ -170,6 +182,27 @@ class Dynamics(ABC):
 
     def check(self) -> None:
         """Raise `InputError` for a problem that this dynamics cannot run; called before anything runs."""
+
+    def check_policy(self, option: PolicyOption) -> None:
+        """Raise `InputError` for an option of this type that the game cannot play; call it in `check`."""
+        game = self.problem.finite_game
+        if option != "none" and game.control is None:
+            raise InputError(
+                f"policy {option.model_dump(by_alias=True)}, but the game has no control",
+                where=f"dynamics '{self.context.label}', option policy",
+                rule="a policy other than 'none' needs one",
+                hint="give the game one (for sir, sis, seir: the option effort), or use policy: none",
+            )
+        if isinstance(option, ConstantControl):
+            constant_control(game, option.constant)
+
+    def played(self, option: PolicyOption) -> Policy:
+        """The policy that an option of this type names; one of another dynamics is solved for now, if it was not yet."""
+        if isinstance(option, ConstantControl):
+            return constant_control(self.problem.finite_game, option.constant)
+        if isinstance(option, PolicyFrom):
+            return self.context.policy_of(option.from_)
+        return no_control(self.problem.finite_game)
 
     @property
     def replicates(self) -> int:
@@ -206,6 +239,18 @@ class Dynamics(ABC):
         """What is known at the end, from the last state: costs `cost(replicate)`, `value`, `exploitability`, `residual`,
         `iterations`, `converged` where it solves for an equilibrium, and whatever is its own."""
         return {}
+
+    def pack(self, state: State) -> Mapping[str, NDArray[Any]] | None:
+        """A state as arrays, so that a run that was stopped goes on from it; None where that is not offered.
+
+        Without it a run that is resumed starts this dynamics again from time 0. Whatever `prepare` found is not in the
+        state: it is found again, or kept in `context.folder`.
+        """
+        return None
+
+    def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> State:
+        """The state that `pack` made these arrays of."""
+        raise NotImplementedError(f"{type(self).__name__} packs states and cannot unpack them")
 
     def policy(self) -> Policy | None:
         """The policy that it found and others may play (`policy: {from: label}`); None where it finds none."""

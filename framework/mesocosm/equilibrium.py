@@ -67,6 +67,12 @@ class MeanField:
         emission: FloatArray = self.game.emission(t, self._states, control)
         return self.mixing.field((occupancy[:, None, :] @ emission)[:, 0])
 
+    def check(self, t: float, occupancy: FloatArray, control: FloatArray) -> None:
+        """Raise `DynamicsError` for an intensity that is negative or not finite, at shares that are sound."""
+        field = self.field(t, occupancy, control)
+        for source, _, transition in self._table:
+            self.game.checked_intensity(transition, t, field, control[:, source])
+
     def rate_of_change(self, t: float, occupancy: FloatArray, control: FloatArray) -> FloatArray:
         """The right-hand side of the Kolmogorov equation, shape [type, state]."""
         field = self.field(t, occupancy, control)

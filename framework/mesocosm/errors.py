@@ -16,6 +16,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 
 class MesocosmError(Exception):
@@ -34,6 +35,13 @@ class MesocosmError(Exception):
     def __init__(self, what: str, *, where: str = "", rule: str = "", hint: str = "") -> None:
         self.what, self.where, self.rule, self.hint = what, where, rule, hint
         super().__init__(self.message())
+
+    def followed_by(self, text: str) -> Self:
+        """The same error with a last part more; of the errors that are made of these four parts."""
+        if not text or text in self.message():
+            return self
+        hint = "; ".join(part for part in (self.hint, text) if part)
+        return type(self)(self.what, where=self.where, rule=self.rule, hint=hint)
 
     def message(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what

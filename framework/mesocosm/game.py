@@ -50,7 +50,7 @@ from typing import Any, ClassVar
 import numpy as np
 from array_api_compat import array_namespace
 
-from mesocosm.errors import InputError, suggestion
+from mesocosm.errors import DynamicsError, InputError, suggestion
 
 Array = Any
 """A NumPy array or a torch tensor."""
@@ -218,6 +218,19 @@ class FiniteStateGame(Game):
         if transition.channel is not None:
             result = result * field[..., self.channels.index(transition.channel)]
         return result * control if transition.controlled else result
+
+    def checked_intensity(self, transition: Transition, t: float, field: Array, control: Array) -> Array:
+        """`intensity`; raises `DynamicsError` with the transition, the time and the value where one cannot be."""
+        found = self.intensity(transition, t, field, control)
+        wrong = ~((found >= 0.0) & (found < np.inf))
+        if wrong.any():
+            raise DynamicsError(
+                f"the intensity of {transition.source} -> {transition.target} is {float(found[wrong][0]):g} at time {t:g}",
+                where=f"game {type(self).__name__}",
+                rule="an intensity is finite and not negative",
+                hint=f"it is {transition.describe()}: look at the game's emission and at the policy",
+            )
+        return found
 
     def neutral_control(self, like: Array) -> Array:
         """The control of an agent that does not choose, in the shape and library of `like`."""

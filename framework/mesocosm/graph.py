@@ -218,6 +218,16 @@ class ContactGraph:
         flat = emission.reshape(-1, self.node_count)
         return np.ascontiguousarray((self.adjacency @ flat.T).T).reshape(emission.shape)
 
+    def field(self, emission: FloatArray, normalise: str = "sum") -> FloatArray:
+        """What every node receives of an emission, channel by channel: shapes [..., N, channel] to [..., N, channel].
+
+        The weighted sum over contacts, or their weighted average with `normalise` of `mean`; 0 for a node without contacts.
+        """
+        summed = np.moveaxis(self.neighbour_sum(np.moveaxis(emission, -1, 0)), 0, -1)
+        if normalise == "mean":
+            summed = summed / np.where(self.strengths > 0, self.strengths, 1.0)[:, None]
+        return summed
+
     def group_index(self, attribute: str = "group") -> tuple[tuple[str, ...], IntArray]:
         """Sorted group names of a node attribute, and the number of each node's group, shape [N]."""
         if attribute not in self.attributes:

@@ -74,12 +74,14 @@ def mesocosm_components() -> Iterable[Component]:  # type: ignore[empty-body]
 
 @hookspec
 def mesocosm_run_started(run: Mapping[str, Any]) -> None:
-    """A run begins. `run` has: name, folder (or None), labels (in the order in which they will run), device, seed."""
+    """A run begins. `run` has: name, folder (or None), labels (in the order in which they will run), origins (label ->
+    component and plugin, as text), device, seed."""
 
 
 @hookspec
 def mesocosm_phase_advanced(label: str, phase: str, fraction: float, note: str) -> None:
-    """A dynamics is at `fraction` (0 to 1) of a phase, `prepare` or `advance`; `note` is for people, such as a loss."""
+    """A dynamics is at `fraction` (0 to 1) of a phase, `prepare` or `advance`; `note` is for people, such as a loss.
+    Both phases are announced at fraction 0."""
 
 
 @hookspec

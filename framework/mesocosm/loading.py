@@ -17,15 +17,22 @@ def load(path: str | Path, settings: Mapping[str, str] | None = None, registry: 
 
     Raises `ScenarioError` with every fault at once.
     """
-    source = Path(path)
+    source, plugins = Path(path), _all_plugins(registry)
     document = apply_settings(load_document(source), settings or {})
     text = source.read_text(encoding="utf-8")
     data = os.environ.get("MESOCOSM_DATA")
-    return parse_scenario(document, registry or installed(), text=text, folder=source.parent, data=data)
+    return parse_scenario(document, plugins, text=text, folder=source.parent, data=data)
 
 
 def parse(text: str, settings: Mapping[str, str] | None = None, registry: Registry | None = None) -> Scenario:
     """A scenario from text; file names in it are relative to the working folder."""
     document = apply_settings(read_document(text, "scenario"), settings or {})
     data = os.environ.get("MESOCOSM_DATA")
-    return parse_scenario(document, registry or installed(), text=text, folder=Path.cwd(), data=data)
+    return parse_scenario(document, _all_plugins(registry), text=text, folder=Path.cwd(), data=data)
+
+
+def _all_plugins(registry: Registry | None) -> Registry:
+    """The plugins, with those that were put off: whether a name is there, and there once, depends on all of them."""
+    plugins = registry or installed()
+    plugins.load_deferred()
+    return plugins

@@ -1,6 +1,7 @@
 """A scenario: YAML in, one frozen `Scenario` out, or every fault at once with file:line:column.
 
     mesocosm: 1                        scenario format
+    requires: {mesocosm: ">=0.1"}      versions of distributions that it needs; may be left out
     name: effort-in-an-epidemic
     seed: 7
     device: auto                       cpu | cuda | cuda:1 | mps | auto
@@ -107,6 +108,10 @@ class ScenarioModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     mesocosm: Literal[1] = Field(description="scenario format")
+    requires: dict[str, str] = Field(
+        default_factory=dict,
+        description="distribution: versions, such as >=1.2,<2 (PEP 440); another one installed, or none, is an error",
+    )
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="letters, digits, dots, dashes, underscores")
     seed: int = Field(ge=0, lt=2**63, description="the one seed of the run")
     device: str = Field(
@@ -123,6 +128,9 @@ class ScenarioModel(BaseModel):
 
 class Catalogue(Protocol):
     """Where options models are found by name; the registry of plugins is one."""
+
+    def origin(self, kind: str, name: str) -> str:
+        """Where a component comes from, for messages."""
 
     def options_model(self, kind: str, name: str) -> type[Options]:
         """The options model of a component; raises `ComponentError` for an unknown or broken one."""
@@ -154,6 +162,7 @@ class Scenario:
     game: Choice
     dynamics: Mapping[str, Choice]
     compare: CompareOptions
+    requires: Mapping[str, str]
     text: str
     document: Document
 
@@ -161,6 +170,7 @@ class Scenario:
         """Everything with its defaults, as JSON-like data: what was run."""
         return {
             "mesocosm": FORMAT,
+            "requires": dict(self.requires),
             "name": self.name,
             "seed": self.seed,
             "device": self.device,

@@ -7,27 +7,33 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from mesocosm.errors import ComponentError
+from mesocosm.plugin import brief
 from mesocosm.registry import Registry
 from mesocosm.scenario import ScenarioModel
 
 
 def json_schema(registry: Registry) -> dict[str, Any]:
-    """The schema of a whole scenario. Components whose plugin failed are left out.
+    """The schema of a whole scenario. Components whose plugin failed are left out, and with a warning those whose options
+    have no schema.
 
     Of a scenario that extends another only the top-level keys are checked: what it leaves out, the other one has.
     """
+    registry.load_deferred()
     models: list[tuple[Any, Any]] = [(ScenarioModel, "validation")]
     variants: dict[str, dict[str, Any]] = {"graph": {}, "game": {}, "dynamics": {}}
     for kind, found in variants.items():
         for entry in registry.entries(kind):
+            name = entry.component.name
             try:
-                found[entry.component.name] = (
-                    registry.options_model(kind, entry.component.name),
-                    entry.component.summary,
-                )
+                model = registry.options_model(kind, name)
+                model.model_json_schema()
             except ComponentError:
                 continue
-            models.append((found[entry.component.name][0], "validation"))
+            except Exception as error:
+                registry.warnings.append(f"{entry.plugin}: options of {kind} '{name}' have no schema: {brief(error)}")
+                continue
+            found[name] = (model, entry.component.summary)
+            models.append((model, "validation"))
     references, definitions = models_json_schema(models, ref_template="#/definitions/{model}")
     shared = _draft_7(definitions["$defs"])
     top = shared.pop(references[(ScenarioModel, "validation")]["$ref"].rsplit("/", 1)[1])

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from mesocosm.clock import Clock
 from mesocosm.errors import InputError, ScenarioError, suggestion
 from mesocosm.options import references
+from mesocosm.requirements import unmet
 from mesocosm.scenario import RESERVED_LABELS, Catalogue, Choice, Scenario, ScenarioModel, TimeOptions, run_order
 from mesocosm.source import Document, Path_
 
@@ -41,6 +42,7 @@ def parse_scenario(document: Document, catalogue: Catalogue, *, text: str, folde
     labels = document.value.get("dynamics")
     _check_references(dynamics, list(labels) if isinstance(labels, Mapping) else [], faults)
     _check_compare(document.value, faults)
+    faults += [(("requires", name), what) for name, what in unmet(top.requires if top else {})]
     _check_clock(document.value, faults)
     if faults or top is None:
         ordered = sorted(faults, key=lambda item: _place_order(document, item[0]))
@@ -56,6 +58,7 @@ def parse_scenario(document: Document, catalogue: Catalogue, *, text: str, folde
         game=choices[("game",)],
         dynamics=dynamics,
         compare=top.compare,
+        requires=top.requires,
         text=text,
         document=document,
     )
@@ -89,7 +92,15 @@ def _choice(
         faults.append(((*path, "kind"), error.message()))
         return None
     own = {key: item for key, item in value.items() if key != "kind"}
-    options = _validate(model, own, path, faults, places)
+    try:
+        options = _validate(model, own, path, faults, places)
+        if options is not None:
+            options.model_dump_json(by_alias=True)
+    except Exception as error:
+        what = f"the options of {kind} '{name}' are broken: {type(error).__name__}: {' '.join(str(error).split())}"
+        rule = "a model of options reads and writes JSON"
+        faults.append(((*path, "kind"), f"{what}; {rule}; it comes from {catalogue.origin(kind, name)}"))
+        return None
     return None if options is None else Choice(name, options)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,17 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mesocosm import (
-    ConstantControl,
     Context,
     Dynamics,
     InputError,
     Interval,
     Labelled,
     Policy,
-    PolicyFrom,
     Problem,
-    constant_control,
-    no_control,
 )
 from mesocosm_agents.arrays import FloatArray, StateArray
 from mesocosm_agents.compiled import CompiledEngine, is_tabular
@@ -69,16 +65,7 @@ class AgentBased(Dynamics):
 
     def check(self) -> None:
         game = self.problem.finite_game
-        option = self.options.policy
-        if isinstance(option, ConstantControl):
-            constant_control(game, option.constant)
-        elif isinstance(option, PolicyFrom) and game.control is None:
-            raise InputError(
-                f"policy from '{option.from_}', but the game has no control",
-                where=f"dynamics.{self.context.label}.policy",
-                rule="a policy other than 'none' needs one",
-                hint="give the game a control, or use policy: none",
-            )
+        self.check_policy(self.options.policy)
         if len(game.states) > np.iinfo(np.int8).max:
             raise InputError(
                 f"the game has {len(game.states)} states",
@@ -143,6 +130,12 @@ class AgentBased(Dynamics):
             result["final_size"] = Labelled(("replicate",), left)
         return result
 
+    def pack(self, state: Agents) -> dict[str, NDArray[Any]]:
+        return {"time": np.array(state.time), "states": state.states, "cost": state.cost}
+
+    def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> Agents:
+        return Agents(float(arrays["time"]), arrays["states"], arrays["cost"])
+
     def _terminal_cost(self, state: Agents) -> FloatArray:
         result = np.empty(self.replicates)
         for replicate, row in enumerate(state.states):
@@ -157,12 +150,7 @@ class AgentBased(Dynamics):
 
     @cached_property
     def _policy(self) -> Policy:
-        option = self.options.policy
-        if isinstance(option, ConstantControl):
-            return constant_control(self.problem.finite_game, option.constant)
-        if isinstance(option, PolicyFrom):
-            return self.context.policy_of(option.from_)
-        return no_control(self.problem.finite_game)
+        return self.played(self.options.policy)
 
     @cached_property
     def _play(self) -> Play:

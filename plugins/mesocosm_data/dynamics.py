@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -24,6 +25,7 @@ class Table(Dynamics):
 
     stochastic: ClassVar[bool] = True
     partial: ClassVar[bool] = True
+    follows: ClassVar[str] = "own"
     options: TableOptions
 
     def check(self) -> None:
@@ -68,6 +70,12 @@ class Table(Dynamics):
 
     def advance(self, state: int, interval: Interval) -> int:
         return interval.index + 1
+
+    def pack(self, state: int) -> dict[str, NDArray[Any]]:
+        return {"save": np.array(state)}
+
+    def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> int:
+        return int(arrays["save"])
 
     def observe(self, state: int) -> dict[str, NDArray[Any]]:
         occupancy = np.full((1, len(self.problem.finite_game.states)), np.nan)

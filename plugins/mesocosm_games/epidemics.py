@@ -55,7 +55,9 @@ class Epidemic(FiniteStateGame):
         if self.effort is None:
             return 0.0 * control
         avoiding = 0.5 * self.effort.cost * (1.0 - control) ** 2 * (state == self.states.index("S"))
-        return avoiding + self.effort.infection_cost * (state == self.states.index("I"))
+        # A number times a comparison would have single precision in torch.
+        ill = (self.effort.infection_cost + 0.0 * control) * (state == self.states.index("I"))
+        return avoiding + ill
 
     def best_control(self, t: float, field: Any, value: Any) -> Any:
         result = 1.0 + 0.0 * value

@@ -6,7 +6,7 @@ from mesocosm import InputError
 
 
 def required_size(size: int | None, kind: str) -> int:
-    """`size`, at least 1. Errors: `InputError` where the scenario leaves it out."""
+    """`size`, at least 1. Errors: `InputError` where the scenario leaves it out, and for less."""
     if size is None:
         raise InputError(
             "no size is given",
@@ -14,4 +14,6 @@ def required_size(size: int | None, kind: str) -> int:
             rule=f"a graph of kind {kind} has as many nodes as the population",
             hint="give population.size",
         )
+    if size < 1:
+        raise InputError(f"{size} agents", where="population.size", rule="at least 1")
     return size

@@ -7,15 +7,16 @@ for the equations, `nash.py` for the fixed point, `grid.py` for the time step.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import NoneType
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mesocosm import (
-    ConstantControl,
     Dynamics,
     InputError,
     Interval,
@@ -24,7 +25,6 @@ from mesocosm import (
     Mixing,
     Policy,
     TabulatedPolicy,
-    constant_control,
     half_step_grid,
     no_control,
 )
@@ -50,6 +50,7 @@ class ClassicalMFG(Dynamics):
     """Mean-field equations, and the Nash equilibrium where agents choose."""
 
     stochastic: ClassVar[bool] = False
+    follows: ClassVar[str] = "closure"
     options: ClassicalMFGOptions
     control: FloatArray | None = None
     equilibrium: Equilibrium | None = None
@@ -60,8 +61,8 @@ class ClassicalMFG(Dynamics):
             raise InputError(
                 "'nash', but agents choose nothing", where=self._where("policy"), hint="give the game effort"
             )
-        if isinstance(self.options.policy, ConstantControl):
-            constant_control(game, self.options.policy.constant)
+        if not isinstance(self.options.policy, (str, NoneType)):
+            self.check_policy(self.options.policy)
         self.mixing  # noqa: B018  a closure that this graph cannot have is found here
 
     @cached_property
@@ -115,6 +116,7 @@ class ClassicalMFG(Dynamics):
         for k in range(interval.index * self.steps, (interval.index + 1) * self.steps):
             control = [self._control_at(node) for node in (2 * k, 2 * k + 1, 2 * k + 2)]
             occupancy = self.model.step(k, occupancy, np.stack(control))
+        self.model.check(interval.stop, occupancy, control[2])
         return MeanFieldState(2 * (interval.index + 1) * self.steps, occupancy)
 
     def observe(self, state: MeanFieldState) -> dict[str, NDArray[Any]]:
@@ -144,6 +146,12 @@ class ClassicalMFG(Dynamics):
             found |= {"iterations": float(len(residuals)), "converged": float(self.equilibrium.converged)}
         return found
 
+    def pack(self, state: MeanFieldState) -> dict[str, NDArray[Any]]:
+        return {"node": np.array(state.node), "occupancy": state.occupancy}
+
+    def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> MeanFieldState:
+        return MeanFieldState(int(arrays["node"]), arrays["occupancy"])
+
     def policy(self) -> Policy | None:
         if self.control is None:
             return None
@@ -169,11 +177,7 @@ class ClassicalMFG(Dynamics):
     def _given_control(self) -> FloatArray:
         """The control at every node under the policy of the options, shape [node, type, state]."""
         chosen, game = self.options.policy, self.problem.finite_game
-        policy: Policy = no_control(game)
-        if isinstance(chosen, ConstantControl):
-            policy = constant_control(game, chosen.constant)
-        elif chosen is not None and not isinstance(chosen, str):
-            policy = self.context.policy_of(chosen.from_)
+        policy = no_control(game) if isinstance(chosen, (str, NoneType)) else self.played(chosen)
         if policy.uses_field:
             raise InputError("a policy that looks at the field", where=self._where("policy"), rule="it must not")
         rows = self._rows(policy)

@@ -11,7 +11,8 @@ Source: J. C. Miller, A. C. Slim, E. M. Volz, J. R. Soc. Interface 9, 890 (2012)
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ class EdgeBased(Dynamics):
     """Edge-based equations for SIR without control. State: (theta, R)."""
 
     stochastic: ClassVar[bool] = False
+    follows: ClassVar[str] = "closure"
     options: EdgeBasedOptions
 
     def check(self) -> None:
@@ -90,6 +92,12 @@ class EdgeBased(Dynamics):
 
     def summary(self, state: FloatArray) -> dict[str, float | Labelled]:
         return {"final_size": Labelled(("replicate",), np.array([1.0 - self._susceptible(state[0])]))}
+
+    def pack(self, state: FloatArray) -> dict[str, FloatArray]:
+        return {"theta_and_recovered": state}
+
+    def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> FloatArray:
+        return arrays["theta_and_recovered"]
 
     def _susceptible(self, theta: float) -> float:
         return float(self.start[self.names[0]] * (self.shares @ theta**self.degrees))

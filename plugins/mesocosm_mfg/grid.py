@@ -36,13 +36,19 @@ def steps_per_interval(model_on: Callable[[FloatArray], MeanField], times: Float
 
 
 def _population(model_on: Callable[[FloatArray], MeanField], times: FloatArray, steps: int) -> FloatArray:
-    """Shares of the population at the saves without control, shape [time, state]; not finite where the step is too long."""
+    """Shares of the population at the saves without control, shape [time, state]; not finite where the step is too long.
+
+    Raises `DynamicsError` at the first save at which the game has an intensity that is negative or not finite.
+    """
     model = model_on(half_step_grid(times, steps))
     control = np.broadcast_to(model.game.neutral_control(np.zeros(model.initial.shape)), (3, *model.initial.shape))
-    state, saved = model.initial, []
+    state, valid, saved = model.initial, model.initial, []
     with np.errstate(over="ignore", invalid="ignore"):
         for k in range(len(model.nodes) // 2):
             state = model.step(k, state, control)
             if (k + 1) % steps == 0:
+                # Shares that are no shares come from a step that is too long, or from rates that the last true ones show.
+                valid = state if state.min() >= 0.0 else valid
+                model.check(float(model.nodes[2 * k + 2]), valid, control[0])
                 saved.append(model.mixing.shares @ state)
     return np.stack(saved)

@@ -8,6 +8,7 @@ stay shares (`law`), and the loss compares distributions, not means (`scores`).
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -51,6 +52,7 @@ class NeuralSDE(Dynamics):
     """
 
     devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda", "mps")
+    follows: ClassVar[str] = "own"
     options: NeuralSDEOptions
 
     @property
@@ -146,6 +148,14 @@ class NeuralSDE(Dynamics):
         if game.at_risk is not None:
             result["final_size"] = Labelled(("replicate",), 1.0 - state.saved[-1][:, game.state_index(game.at_risk)])
         return result
+
+    def pack(self, state: Paths) -> dict[str, NDArray[Any]]:
+        return {"shares": state.shares.detach().cpu().numpy(), "saved": np.stack(state.saved)}
+
+    def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> Paths:
+        like = self.law.identity
+        shares = torch.from_numpy(arrays["shares"]).to(device=like.device, dtype=like.dtype)
+        return Paths(shares, tuple(arrays["saved"]))
 
     def unlearned(self) -> Paths:
         """Paths of the SDE before training, f = 0 and g = 1, over the whole run, with noise of their own."""

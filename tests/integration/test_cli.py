@@ -42,9 +42,9 @@ def test_validate(bench: Any) -> None:
 def test_plugins_lists_components(bench: Any) -> None:
     """Catches a component or its origin missing from the list."""
     lines = bench("plugins").stdout.splitlines()
-    assert lines[0].split() == ["kind", "name", "distribution", "status", "summary"]
+    assert lines[0].split() == ["kind", "name", "distribution", "version", "status", "summary"]
     words = [line.split() for line in lines]
-    assert ["game", "sir", "mesocosm"] in [word[:3] for word in words]
+    assert ["game", "sir", "mesocosm", mesocosm.__version__, "loaded"] in [word[:5] for word in words]
     assert any(word[:2] == ["dynamics", "toy"] and word[-2:] == ["for", "tests"] for word in words)
 
 

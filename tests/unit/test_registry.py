@@ -256,6 +256,7 @@ class Point:
 
     def __init__(self, name: str, loads: Any) -> None:
         self.name, self.loads = name, loads
+        self.value = "sys"  # a module that is there
         self.dist = SimpleNamespace(name=f"{name}-package", version="0.3")
 
     def load(self) -> Any:

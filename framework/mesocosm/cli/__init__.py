@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from mesocosm.cli.compare import compare
+from mesocosm.cli.new import new
 from mesocosm.cli.plugins import plugins
 from mesocosm.cli.report import report
 from mesocosm.cli.resume import resume
@@ -33,14 +34,17 @@ from mesocosm.errors import MesocosmError
 )
 @click.option("--no-plugin", "disabled", multiple=True, metavar="NAME", help="Leave an installed plugin out.")
 @click.option("--traceback", is_flag=True, help="Show where in the code an error arose.")
+@click.option("--trace-hooks", is_flag=True, help="Print every call of a plugin's hook on the error stream.")
 @click.pass_context
-def cli(context: click.Context, files: tuple[Path, ...], disabled: tuple[str, ...], traceback: bool) -> None:
+def cli(
+    context: click.Context, files: tuple[Path, ...], disabled: tuple[str, ...], traceback: bool, trace_hooks: bool
+) -> None:
     """One population game, three ways: agents on a contact graph, mean-field game, neural mean-field game."""
     off = [name for name in os.environ.get("MESOCOSM_DISABLE_PLUGINS", "").split(",") if name]
-    context.obj = Session(files, (*disabled, *off), traceback)
+    context.obj = Session(files, (*disabled, *off), traceback, trace_hooks)
 
 
-for command in (run, resume, validate, compare, report, runs, plugins, schema):
+for command in (run, resume, validate, compare, report, runs, plugins, schema, new):
     cli.add_command(command)
 
 

@@ -15,11 +15,12 @@ from mesocosm.cli.session import Session
 @click.pass_obj
 def resume(session: Session, folder: Path, no_report: bool) -> None:
     """Go on with the run folder RUN; what it had finished is kept."""
-    from mesocosm import scheduler
+    from mesocosm import running
+    from mesocosm.cli.interruption import interruptible
     from mesocosm.cli.output import following, print_results
 
     shown = session.warn()
-    with following(session.registry, quiet=False):
-        results = scheduler.resume(folder, report=not no_report, registry=session.registry)
+    with interruptible(session.registry), following(session.registry, quiet=False):
+        results = running.resume(folder, report=not no_report, registry=session.registry)
     session.warn(shown)
     print_results(results)

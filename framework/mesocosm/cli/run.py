@@ -24,12 +24,13 @@ def run(
 ) -> None:
     """Run the scenario FILE; print the comparison and the run folder."""
     settings = settings_of(pairs)
-    from mesocosm import scheduler
+    from mesocosm import running
+    from mesocosm.cli.interruption import interruptible
     from mesocosm.cli.output import following, print_results
 
     shown = session.warn()
-    with following(session.registry, quiet):
-        results = scheduler.run(
+    with interruptible(session.registry), following(session.registry, quiet):
+        results = running.run(
             file, out, settings=settings, device=device, report=not no_report, registry=session.registry
         )
     session.warn(shown)

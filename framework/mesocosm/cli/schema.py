@@ -15,4 +15,6 @@ def schema(session: Session) -> None:
     """Print the JSON Schema (draft 7) of scenarios, from the installed plugins; editors complete and check with it."""
     from mesocosm.schema import json_schema
 
-    click.echo(json.dumps(json_schema(session.registry), indent=2))
+    found = json_schema(session.registry)
+    session.warn()
+    click.echo(json.dumps(found, indent=2))

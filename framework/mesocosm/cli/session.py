@@ -23,12 +23,17 @@ class Session:
     files: tuple[Path, ...]
     disabled: tuple[str, ...]
     traceback: bool
+    trace_hooks: bool = False
 
     @cached_property
     def registry(self) -> Registry:
         """The installed plugins and the files given with -p, less those disabled."""
         from mesocosm.registry import Registry, installed
 
+        if self.trace_hooks:
+            return Registry.discover(
+                self.files, self.disabled, trace=lambda line: click.echo(f"hook: {line}", err=True)
+            )
         if self.files or self.disabled:
             return Registry.discover(self.files, self.disabled)
         return installed()

@@ -18,6 +18,7 @@ def validate(session: Session, file: Path, pairs: tuple[str, ...]) -> None:
     with without_collection():
         from mesocosm.loading import load
 
+        session.registry.load_deferred()
         session.warn()
         scenario = load(file, settings_of(pairs), session.registry)
     click.echo(f"{file}: valid; would run {', '.join(scenario.order()) or 'no dynamics'}")
