@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import time
+import zipfile
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -66,21 +67,22 @@ class Checkpoint:
         if time.monotonic() - self.written_at >= self.seconds:
             self._write()
 
-    def restored(self) -> tuple[int, State] | None:
-        """Number of the save and state to go on from, with the recorder filled up to there; None to start at time 0."""
+    def restored(self) -> tuple[int, Arrays] | None:
+        """Number of the save to go on from and the packed state there, with the recorder filled up to it.
+
+        None to start at time 0. Raises `StoreError` for a file that cannot be read.
+        """
         path = None if self.folder is None else self._path(self.folder)
         if path is None or not path.is_file():
             return None
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
-        except (OSError, ValueError) as error:
-            raise StoreError(
-                f"cannot be read: {error}", where=str(path), hint="delete it to start at time 0"
-            ) from error
-        self.written = int(arrays[SAVE])
+            self.written = int(arrays[SAVE])
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise StoreError(f"cannot be read: {error}", where=str(path), hint="delete it to start at time 0") from error
         self.recorder.arrays.update(_below(RECORDED, arrays))
-        return self.written, self.dynamics.unpack(_below(STATE, arrays))
+        return self.written, _below(STATE, arrays)
 
     def __enter__(self) -> Checkpoint:
         return self

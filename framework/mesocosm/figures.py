@@ -82,7 +82,7 @@ def trajectory_figure(
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
         if name.startswith("occupancy."):
             axes.set_ylim(bottom=0.0)
-    _legend(figure, panels)
+    legend(figure)
     return figure
 
 
@@ -159,7 +159,7 @@ def _trace_figure(
             axes.set_yscale("log")
         _finish(axes, name.replace("_", " "), words, "")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-    _legend(figure, panels)
+    legend(figure)
     return figure
 
 
@@ -216,22 +216,30 @@ def _finish(axes: Axes, title: str, x_label: str, y_label: str) -> None:
         axes.spines[side].set_color("#8c8c8c")
 
 
-def _legend(figure: Figure, panels: Sequence[Axes]) -> None:
-    """One legend above all panels, where it covers no data."""
+def legend(figure: Figure) -> None:
+    """One legend above all panels, where it covers no data, in as many lines as the width of the figure asks for.
+
+    It takes the place of the one that is there: call it again when the figure has another size.
+    """
+    for old in list(figure.legends):
+        old.remove()
     entries: dict[str, Artist] = {}
-    for axes in panels:
+    for axes in figure.axes:
         handles, labels = axes.get_legend_handles_labels()
         entries |= {label: handle for handle, label in zip(handles, labels, strict=True) if label not in entries}
-    if entries:
-        figure.legend(
+    for lines in range(max(1, math.ceil(len(entries) / 6)), len(entries) + 1):
+        made = figure.legend(
             list(entries.values()),
             list(entries),
             loc="outside upper left",
-            ncols=min(6, len(entries)),
+            ncols=math.ceil(len(entries) / lines),
             frameon=False,
             fontsize=9.5,
             handlelength=2.6,
         )
+        if lines == len(entries) or made.get_window_extent().width <= figure.bbox.width:
+            return
+        made.remove()
 
 
 def _with_unit(name: str, unit: str) -> str:

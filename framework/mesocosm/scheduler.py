@@ -125,9 +125,11 @@ def _run_one(
 def _advance(guard: _Guard, tell: Notify, dynamics: Dynamics, recorder: Recorder, checkpoint: Checkpoint) -> State:
     """From time 0, or from where a run was stopped, to the end; returns the last state."""
     label, clock = guard.label, dynamics.problem.clock
-    with guard.at("at time 0"):
-        first, state = checkpoint.restored() or (0, dynamics.init())
-        if first == 0:
+    kept = checkpoint.restored()
+    first = kept[0] if kept else 0
+    with guard.at("going on from a checkpoint" if kept else "at time 0"):
+        state = dynamics.unpack(kept[1]) if kept else dynamics.init()
+        if kept is None:
             recorder.save(0, dynamics.observe(state))
     for interval in clock.intervals(first):
         checkpoint.at(interval.index, state)

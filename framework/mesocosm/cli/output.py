@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 SHOWN = ("sup_gap", "peak_size", "peak_time", "attack_rate", "cost")
 """Measures on the terminal; the report has all of them."""
 
-COLUMNS = {"": 17, "value": 7, "reference": 9, "gap": 7, "95 % interval": 17, "noise": 6}
-"""Heads and least widths: together they fit 80 columns."""
+COLUMNS = {"": 12, "value": 7, "reference": 9, "gap": 7, "95 % interval": 17, "noise": 7}
+"""Heads and least widths of the table: together they fit 80 columns."""
 
 
 class Progress:
@@ -97,21 +97,34 @@ def print_comparison(comparison: Comparison) -> None:
 
 
 def print_rows(console: Console, rows: Iterable[Row]) -> None:
-    """A small table for each dynamics, of what people ask for first; intervals cover 95 %."""
+    """A small table for each dynamics, of what people ask for first; intervals cover 95 %.
+
+    Nothing is cut: numbers get the room that they need, and a long name is broken. Where that does not suffice, lines are
+    longer than the terminal is wide.
+    """
     shown = [row for row in rows if row.measure in SHOWN]
-    for dynamics, own in itertools.groupby(shown, key=lambda row: row.dynamics):
+    lines = [_line(row) for row in shown]
+    name, *others = (
+        max([least, *(len(line[column]) for line in lines)]) for column, least in enumerate(COLUMNS.values())
+    )
+    between = 2 * len(COLUMNS) - 1  # a space after each cell, and one from column to column
+    widths = [max(COLUMNS[""], min(name, console.width - sum(others) - between)), *others]
+    for dynamics, own in itertools.groupby(zip(shown, lines, strict=True), key=lambda pair: pair[0].dynamics):
         console.print(f"\n[bold]{dynamics}[/bold]", highlight=False, soft_wrap=True)
-        table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-        for head, width in COLUMNS.items():
-            words = head in ("", "noise")
-            table.add_column(head, justify="left" if words else "right", min_width=width, no_wrap=True)
-        for row in own:
-            name = MEASURES[row.measure]
-            if row.measure not in ("attack_rate", "cost"):
-                name = f"{row.observable.removeprefix('occupancy.')} {name}"
-            noise = {True: "beyond", False: "within", None: "unknown"}[row.exceeds_noise]
-            table.add_row(name, *cells(row)[:4], noise)
-        console.print(table)
+        table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, width=sum(widths) + between)
+        for head, width in zip(COLUMNS, widths, strict=True):
+            table.add_column(head, justify="left" if head in ("", "noise") else "right", width=width, overflow="fold")
+        for _, cell in own:
+            table.add_row(*cell)
+        console.print(table, crop=False)
+
+
+def _line(row: Row) -> tuple[str, ...]:
+    """The cells of a row, in the order of `COLUMNS`."""
+    name = MEASURES[row.measure]
+    if row.measure not in ("attack_rate", "cost"):
+        name = f"{row.observable.removeprefix('occupancy.')} {name}"
+    return name, *cells(row)[:4], {True: "beyond", False: "within", None: "unknown"}[row.exceeds_noise]
 
 
 def _solver_lines(results: Results) -> list[str]:

@@ -67,6 +67,7 @@ def _table(rows: Sequence[Sequence[str]]) -> None:
     help="Test it with the options, and the other dynamics, that this scenario gives it.",
 )
 @click.option("--only", multiple=True, metavar="CHECK", help="Run this check alone; may be given again.")
+@click.option("--quick", is_flag=True, help="Leave out the statistical checks, which draw large samples.")
 @click.option("--list", "listing", is_flag=True, help="List the checks, and run none.")
 @click.pass_obj
 def check(
@@ -76,6 +77,7 @@ def check(
     pairs: tuple[str, ...],
     file: Path | None,
     only: tuple[str, ...],
+    quick: bool,
     listing: bool,
 ) -> None:
     """Run the conformance kit on the component NAME; exit code 0 where every check passes, else 1."""
@@ -84,6 +86,7 @@ def check(
 
     session.warn()
     chosen = checks_for(session.registry, name, kind, settings_of(pairs), file, only)
+    chosen = [item for item in chosen if not (quick and item.detects)]
     if listing:
         for item in chosen:
             click.echo(
