@@ -207,3 +207,54 @@ def pure(bench: Workbench) -> Callable[..., subprocess.CompletedProcess[str]]:
         )  # fmt: skip
 
     return run
+
+
+ANNOUNCEMENT = """
+from mesocosm import Component, hookimpl
+
+@hookimpl
+def mesocosm_components():
+    yield Component(kind="dynamics", name="{name}", factory="{name}_parts:Made", options="{name}_parts:Choices",
+                    summary="for tests", requires={requires}, api={api})
+"""
+
+PARTS = """
+import numpy as np
+from toy import Toy, ToyOptions
+from mesocosm import Dynamics, Options
+
+class Choices(ToyOptions):
+    pass
+
+class Made(Toy):
+    pass
+"""
+
+
+@dataclass(frozen=True)
+class Installer:
+    """`install("weather", parts, announcement)`: a distribution `weather-package` 0.1 with a plugin; returns PYTHONPATH.
+
+    `announcement` names the parts of another module, `parts`: a toy dynamics and its options.
+    """
+
+    folder: Path
+    announcement: str = ANNOUNCEMENT
+    parts: str = PARTS
+
+    def __call__(
+        self, name: str, parts: str = PARTS, announcement: str = ANNOUNCEMENT, requires: str = "()", api: int = 1
+    ) -> str:
+        site = self.folder / "site"
+        info = site / f"{name}_package-0.1.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-package\nVersion: 0.1\n")
+        (info / "entry_points.txt").write_text(f"[mesocosm.plugins]\n{name} = {name}_plugin\n")
+        (site / f"{name}_plugin.py").write_text(announcement.format(name=name, requires=requires, api=api))
+        (site / f"{name}_parts.py").write_text(parts)
+        return f"{site}:{self.folder}"
+
+
+@pytest.fixture
+def install(bench: Workbench) -> Installer:
+    return Installer(bench.folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -148,19 +147,9 @@ def test_a_dynamics_that_fails(bench: Any, fault: str, says: str) -> None:
     assert f"failed       {manifest['created']}  runs/{folder.name}" in bench("runs").stdout
 
 
-def install(folder: Path, name: str, module: str) -> str:
-    """A distribution `<name>-package` with a plugin, on a path of its own."""
-    info = folder / f"{name}_package-0.1.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-package\nVersion: 0.1\n")
-    (info / "entry_points.txt").write_text(f"[mesocosm.plugins]\n{name} = {name}_plugin\n")
-    (folder / f"{name}_plugin.py").write_text(module)
-    return str(folder)
-
-
-def test_a_plugin_that_cannot_be_imported(bench: Any) -> None:
+def test_a_plugin_that_cannot_be_imported(bench: Any, install: Any) -> None:
     """Catches one broken plugin stopping everything; it is a warning, and an error only where it is needed."""
-    path = install(bench.folder / "site", "weather", "import no_such_library\n")
+    path = install("weather", announcement="import no_such_library\n")
     reason = "cannot be imported: ModuleNotFoundError: No module named 'no_such_library'"
     listed = bench.process("plugins", PYTHONPATH=path)
     (line,) = [line for line in listed.stdout.splitlines() if "weather" in line]
@@ -177,10 +166,10 @@ def test_a_plugin_that_cannot_be_imported(bench: Any) -> None:
     assert bench.process("validate", bench.scenario(), PYTHONPATH=path, MESOCOSM_DISABLE_PLUGINS="weather").stderr == ""
 
 
-def test_two_plugins_with_the_same_component(bench: Any) -> None:
+def test_two_plugins_with_the_same_component(bench: Any, install: Any) -> None:
     """Catches one of them silently winning."""
     module = "from toy import *\nfrom toy import mesocosm_components\n"
-    path = install(bench.folder, "double", module)
+    path = install("double", announcement=module)
     told = bench.process("validate", bench.scenario(), code=2, PYTHONPATH=path).stderr
     assert "dynamics 'toy' is registered by plugin 'double' (double-package 0.1) and by plugin 'toy'" in told
 

@@ -4,58 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import signal
-import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import mesocosm
-
-ANNOUNCEMENT = """
-from mesocosm import Component, hookimpl
-
-@hookimpl
-def mesocosm_components():
-    yield Component(kind="dynamics", name="{name}", factory="{name}_parts:Made", options="{name}_parts:Choices",
-                    summary="for tests", requires={requires}, api={api})
-"""
-
-PARTS = """
-import numpy as np
-from toy import Toy, ToyOptions
-from mesocosm import Dynamics, Options
-
-class Choices(ToyOptions):
-    pass
-
-class Made(Toy):
-    pass
-"""
-
-Installer = Callable[..., str]
-
-
-@pytest.fixture
-def install(bench: Any) -> Installer:
-    """`install("weather", parts, announcement)`: a distribution `weather-package` 0.1; returns PYTHONPATH."""
-    site = bench.folder / "site"
-
-    def write(
-        name: str, parts: str = PARTS, announcement: str = ANNOUNCEMENT, requires: str = "()", api: int = 1
-    ) -> str:
-        info = site / f"{name}_package-0.1.dist-info"
-        info.mkdir(parents=True)
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-package\nVersion: 0.1\n")
-        (info / "entry_points.txt").write_text(f"[mesocosm.plugins]\n{name} = {name}_plugin\n")
-        (site / f"{name}_plugin.py").write_text(announcement.format(name=name, requires=requires, api=api))
-        (site / f"{name}_parts.py").write_text(parts)
-        return f"{site}:{bench.folder}"
-
-    return write
 
 
 def second(bench: Any, kind: str = "weather", options: str = "") -> Path:
@@ -66,27 +20,38 @@ def second(bench: Any, kind: str = "weather", options: str = "") -> Path:
 NAMED = "plugin 'weather' (weather-package 0.1)"
 
 WRONG_BEFORE_A_RUN = {
-    "failing import": ({"announcement": "import weather_missing\n"}, "cannot be imported: ModuleNotFoundError"),
+    "failing import": (
+        lambda given: {"announcement": "import weather_missing\n"},
+        "cannot be imported: ModuleNotFoundError",
+    ),
     "failing announcement": (
-        {"announcement": "raise RuntimeError('{name} is off')\n"},
+        lambda given: {"announcement": "raise RuntimeError('{name} is off')\n"},
         "RuntimeError: weather is off",
     ),
-    "ended process": ({"announcement": "import sys; sys.exit(3)\n"}, "SystemExit: 3"),
-    "missing extra": ({"requires": "('rain-gauge',)"}, "needs the package 'rain-gauge'.*pip install rain-gauge"),
-    "wrong API version": ({"api": 99}, "was written for plugin interface 99; this is 1"),
+    "ended process": (lambda given: {"announcement": "import sys; sys.exit(3)\n"}, "SystemExit: 3"),
+    "missing extra": (
+        lambda given: {"requires": "('rain-gauge',)"},
+        "needs the package 'rain-gauge'.*pip install rain-gauge",
+    ),
+    "wrong API version": (lambda given: {"api": 99}, "was written for plugin interface 99; this is 1"),
     "misspelt hook": (
-        {"announcement": ANNOUNCEMENT + "\n@hookimpl\ndef mesocosm_run_begun(run):\n    pass\n"},
+        lambda given: {"announcement": given.announcement + "\n@hookimpl\ndef mesocosm_run_begun(run):\n    pass\n"},
         "mesocosm_run_begun.*hooks are: .*mesocosm_run_started",
     ),
-    "broken factory": ({"parts": PARTS + "\n1 / 0\n"}, "cannot be imported: ZeroDivisionError"),
-    "options that are no model": ({"parts": PARTS + "\nChoices = dict\n"}, "must be a subclass of mesocosm.Options"),
+    "broken factory": (lambda given: {"parts": given.parts + "\n1 / 0\n"}, "cannot be imported: ZeroDivisionError"),
+    "options that are no model": (
+        lambda given: {"parts": given.parts + "\nChoices = dict\n"},
+        "must be a subclass of mesocosm.Options",
+    ),
     "options that raise": (
-        {"parts": PARTS.replace("    pass", "    def model_post_init(self, context):\n        1 / 0", 1)},
+        lambda given: {
+            "parts": given.parts.replace("    pass", "    def model_post_init(self, context):\n        1 / 0", 1)
+        },
         "the options of dynamics 'weather' are broken: ZeroDivisionError",
     ),
     "options that are not serialisable": (
-        {
-            "parts": PARTS.replace(
+        lambda given: {
+            "parts": given.parts.replace(
                 "    pass",
                 "    model_config = dict(arbitrary_types_allowed=True)\n    field: object = object()",
                 1,
@@ -95,11 +60,14 @@ WRONG_BEFORE_A_RUN = {
         "the options of dynamics 'weather' are broken: PydanticSerializationError",
     ),
     "options of a type without a schema": (
-        {"parts": PARTS.replace("    pass", "    field: np.ndarray | None = None", 1)},
+        lambda given: {"parts": given.parts.replace("    pass", "    field: np.ndarray | None = None", 1)},
         "the options of dynamics 'weather' are broken: PydanticSchemaGenerationError",
     ),
-    "no dynamics": ({"parts": PARTS + "\nMade = dict\n"}, "a subclass of mesocosm.Dynamics"),
-    "unknown rules": ({"parts": PARTS + "\nMade.follows = 'nobody'\n"}, "follows 'nobody'; one of contacts, closure"),
+    "no dynamics": (lambda given: {"parts": given.parts + "\nMade = dict\n"}, "a subclass of mesocosm.Dynamics"),
+    "unknown rules": (
+        lambda given: {"parts": given.parts + "\nMade.follows = 'nobody'\n"},
+        "follows 'nobody'; one of contacts, closure",
+    ),
 }
 
 
@@ -131,11 +99,11 @@ def several(pure: Any, path: str, commands: list[list[Any]]) -> list[dict[str, A
 
 
 @pytest.mark.parametrize("case", WRONG_BEFORE_A_RUN)
-def test_what_is_wrong_before_a_run(bench: Any, pure: Any, install: Installer, case: str) -> None:
+def test_what_is_wrong_before_a_run(bench: Any, pure: Any, install: Any, case: str) -> None:
     """Catches a traceback, a message without the plugin, its distribution or its version, and a plugin that takes others
     with it: the same scenario without it runs, and everything can be listed."""
-    given, says = WRONG_BEFORE_A_RUN[case]
-    path = install("weather", **given)
+    changed, says = WRONG_BEFORE_A_RUN[case]
+    path = install("weather", **changed(install))
     wrong, sound = second(bench), bench.scenario(name="sound.yaml")
     commands = [["run", wrong], ["plugins"], ["schema"], ["run", sound, "--quiet", "--no-report"]]
     failed, listed, schema, ran = several(pure, path, commands)
@@ -160,7 +128,7 @@ WRONG_IN_A_RUN = {
 
 
 @pytest.mark.parametrize("case", WRONG_IN_A_RUN)
-def test_what_is_wrong_in_a_run(bench: Any, install: Installer, case: str) -> None:
+def test_what_is_wrong_in_a_run(bench: Any, install: Any, case: str) -> None:
     """Catches an error of a dynamics without label, time, plugin, distribution or version; what others computed is kept."""
     options, says = WRONG_IN_A_RUN[case]
     told = bench.process("run", second(bench, options=options), "--quiet", code=1, PYTHONPATH=install("weather")).stderr
@@ -175,10 +143,10 @@ def test_what_is_wrong_in_a_run(bench: Any, install: Installer, case: str) -> No
     assert mesocosm.open_results(folder / "checkpoints" / "first.nc").labels == ("first",)
 
 
-def test_a_hook_that_raises(bench: Any, install: Installer) -> None:
+def test_a_hook_that_raises(bench: Any, install: Any) -> None:
     """Catches a hook that stops a run, or fails in silence; later plugins still hear of the run."""
-    raising = ANNOUNCEMENT + "\n@hookimpl\ndef mesocosm_run_started(run):\n    raise KeyError('barometer')\n"
-    hearing = ANNOUNCEMENT + "\n@hookimpl\ndef mesocosm_run_started(run):\n    print('heard of', run['name'])\n"
+    raising = install.announcement + "\n@hookimpl\ndef mesocosm_run_started(run):\n    raise KeyError('barometer')\n"
+    hearing = install.announcement + "\n@hookimpl\ndef mesocosm_run_started(run):\n    print('heard of', run['name'])\n"
     install("weather", announcement=raising)
     path = install("climate", announcement=hearing)
     done = bench.process("run", bench.scenario(), "--no-report", PYTHONPATH=path)
@@ -189,10 +157,10 @@ def test_a_hook_that_raises(bench: Any, install: Installer) -> None:
     assert any("barometer" in warning for warning in manifest["warnings"])
 
 
-def test_a_duplicate_name_is_an_error_although_one_side_is_heavy(bench: Any, install: Installer) -> None:
+def test_a_duplicate_name_is_an_error_although_one_side_is_heavy(bench: Any, install: Any) -> None:
     """Catches a deferred plugin whose component is shadowed by another of the same name."""
-    heavy = "import numpy\n" + ANNOUNCEMENT
-    light = install("weather", announcement=ANNOUNCEMENT.replace('name="{name}"', 'name="sky"'))
+    heavy = "import numpy\n" + install.announcement
+    light = install("weather", announcement=install.announcement.replace('name="{name}"', 'name="sky"'))
     install("climate", announcement=heavy.replace('name="{name}"', 'name="sky"'))
     told = bench.process("validate", second(bench, "sky"), code=2, PYTHONPATH=light).stderr
     assert f"dynamics 'sky' is registered by plugin 'climate' (climate-package 0.1) and by {NAMED}" in told
@@ -210,12 +178,14 @@ finally:
 """
 
 
-def test_listing_imports_neither_a_broken_nor_a_heavy_plugin(bench: Any, install: Installer, pure: Any) -> None:
+def test_listing_imports_neither_a_broken_nor_a_heavy_plugin(bench: Any, install: Any, pure: Any) -> None:
     """Catches a listing that waits for a library which a plugin imports as it is announced, even inside try, and one that
     imports what components name."""
     ballast = "import time\ntime.sleep(20)\nraise SystemExit('imported')\n"
-    path = install("weather", announcement=ANNOUNCEMENT, parts="raise RuntimeError('imported')\n")
-    install("climate", announcement="try:\n    import heavy_ballast\nexcept Exception:\n    pass\n" + ANNOUNCEMENT)
+    path = install("weather", announcement=install.announcement, parts="raise RuntimeError('imported')\n")
+    install(
+        "climate", announcement="try:\n    import heavy_ballast\nexcept Exception:\n    pass\n" + install.announcement
+    )
     install("broken", announcement="raise RuntimeError('broken')\n")
     (bench.folder / "site" / "heavy_ballast.py").write_text(ballast)
     done = pure(PROBE, PYTHONPATH=path)
@@ -228,9 +198,9 @@ def test_listing_imports_neither_a_broken_nor_a_heavy_plugin(bench: Any, install
     assert told["broken"][2:] == ["failed", "cannot be imported: RuntimeError: broken"]
 
 
-def test_a_deferred_plugin_runs_like_any_other(bench: Any, install: Installer) -> None:
+def test_a_deferred_plugin_runs_like_any_other(bench: Any, install: Any) -> None:
     """Catches a plugin that is lost, or half imported, because its announcement imports NumPy."""
-    path = install("weather", announcement="import numpy as np\nhalf = np.pi / 2\n" + ANNOUNCEMENT)
+    path = install("weather", announcement="import numpy as np\nhalf = np.pi / 2\n" + install.announcement)
     bench.process("validate", second(bench), PYTHONPATH=path)
     bench.process("run", second(bench), "--quiet", "--no-report", PYTHONPATH=path)
     manifest = json.loads((bench.runs()[0] / "manifest.json").read_text())
@@ -246,16 +216,16 @@ def test_a_deferred_plugin_runs_like_any_other(bench: Any, install: Installer) -
     ]
 
 
-def test_hooks_are_traced(bench: Any, install: Installer) -> None:
+def test_hooks_are_traced(bench: Any, install: Any) -> None:
     """Catches a trace that leaves out a call, or the plugin that it goes to."""
-    hearing = ANNOUNCEMENT + "\n@hookimpl\ndef mesocosm_run_finished(run):\n    pass\n"
+    hearing = install.announcement + "\n@hookimpl\ndef mesocosm_run_finished(run):\n    pass\n"
     path = install("weather", announcement=hearing)
     told = bench.process("--trace-hooks", "run", bench.scenario(), "--quiet", "--no-report", PYTHONPATH=path).stderr
     assert f"hook: mesocosm_components() -> {NAMED}" in told
     assert re.search(r"hook: mesocosm_run_finished\(run=\{.*\) -> " + re.escape(NAMED), told)
 
 
-def test_a_scenario_may_require_versions(bench: Any, install: Installer) -> None:
+def test_a_scenario_may_require_versions(bench: Any, install: Any) -> None:
     """Catches a requirement that is not checked, or without its line; all of them are reported at once."""
     path = install("weather")
 
@@ -271,62 +241,3 @@ def test_a_scenario_may_require_versions(bench: Any, install: Installer) -> None
         "requires.rain-gauge: 'rain-gauge' is not installed, and >=1 is required; pip install 'rain-gauge>=1'" in told
     )
     assert "requires.mesocosm: 'newest' is not a range of versions" in told
-
-
-DEAF = (
-    PARTS
-    + """
-import time
-
-class Made(Toy):
-    def advance(self, state, interval):
-        if interval.index == 1:
-            while True:
-                try:
-                    print("working", flush=True)
-                    time.sleep(0.05)
-                except KeyboardInterrupt:
-                    if self.options.pause:
-                        return super().advance(state, interval)
-        return super().advance(state, interval)
-"""
-)
-
-
-def wait_for(process: subprocess.Popen[str], text: str) -> None:
-    """Read what a process prints until it says `text`."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if text in line:
-            return
-    raise AssertionError(f"never said {text!r}")
-
-
-def test_a_dynamics_that_hangs_on_ctrl_c(bench: Any, install: Installer) -> None:
-    """Catches a run that cannot be ended, or that ends without naming what was in the way or without keeping what was done."""
-    with bench.start("run", second(bench), "--no-report", PYTHONPATH=install("weather", DEAF)) as process:
-        wait_for(process, "working")
-        process.send_signal(signal.SIGINT)
-        time.sleep(4)
-        process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=60)
-    assert process.returncode == 130, told
-    who = f"dynamics 'second' (weather of {NAMED})"
-    assert f"{who} does not stop; press Ctrl-C again to end the program" in told
-    assert f"interrupted: {who} did not stop at Ctrl-C" in told
-    (folder,) = bench.runs()
-    manifest = json.loads((folder / "manifest.json").read_text())
-    assert (manifest["status"], manifest["dynamics"]["first"]["status"]) == ("interrupted", "done")
-    assert who in manifest["message"]
-
-
-def test_a_dynamics_that_swallows_ctrl_c(bench: Any, install: Installer) -> None:
-    """Catches a run that goes on to its end because a dynamics caught the interruption."""
-    scenario = second(bench, options=", pause: 0.01")
-    with bench.start("run", scenario, "--no-report", PYTHONPATH=install("weather", DEAF)) as process:
-        wait_for(process, "working")
-        process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=60)
-    assert process.returncode == 130, told
-    manifest = json.loads((bench.runs()[0] / "manifest.json").read_text())
-    assert manifest["status"] == "interrupted"
