@@ -80,7 +80,9 @@ class Checkpoint:
                 arrays = {name: file[name] for name in file.files}
             self.written = int(arrays[SAVE])
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise StoreError(f"cannot be read: {error}", where=str(path), hint="delete it to start at time 0") from error
+            raise StoreError(
+                f"cannot be read: {error}", where=str(path), hint="delete it to start at time 0"
+            ) from error
         self.recorder.arrays.update(_below(RECORDED, arrays))
         return self.written, _below(STATE, arrays)
 

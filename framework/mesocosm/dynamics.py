@@ -127,6 +127,14 @@ class Trajectories:
         return self.variables[name].values
 
 
+def _no_policy(label: str) -> Policy:
+    raise InputError(f"policy of '{label}'", where="context", rule="no other dynamics runs beside this one")
+
+
+def _no_trajectories(label: str) -> Trajectories:
+    raise InputError(f"trajectories of '{label}'", where="context", rule="no other dynamics runs beside this one")
+
+
 def _no_progress(phase: str, fraction: float, note: str) -> None:
     """Nobody watches."""
 
@@ -147,8 +155,8 @@ class Context:
 
     label: str
     streams: Streams
-    policy_of: Callable[[str], Policy]
-    trajectories_of: Callable[[str], Trajectories]
+    policy_of: Callable[[str], Policy] = _no_policy
+    trajectories_of: Callable[[str], Trajectories] = _no_trajectories
     folder: Path | None = None
     report: Callable[[str, float, str], None] = field(default=_no_progress)
 
@@ -182,6 +190,12 @@ class Dynamics(ABC):
 
     def check(self) -> None:
         """Raise `InputError` for a problem that this dynamics cannot run; called before anything runs."""
+
+    def initial_agents(self) -> NDArray[np.int64]:
+        """State number of every agent at time 0, shape [replicate, N], from the streams named `initial`."""
+        graph, streams = self.problem.graph, self.context.streams
+        randoms = (streams.generator("initial", replicate=number) for number in range(self.replicates))
+        return np.stack([self.problem.initial_states(graph, random) for random in randoms]).astype(np.int64)
 
     def check_policy(self, option: PolicyOption) -> None:
         """Raise `InputError` for an option of this type that the game cannot play; call it in `check`."""
@@ -243,14 +257,15 @@ class Dynamics(ABC):
     def pack(self, state: State) -> Mapping[str, NDArray[Any]] | None:
         """A state as arrays, so that a run that was stopped goes on from it; None where that is not offered.
 
-        Without it a run that is resumed starts this dynamics again from time 0. Whatever `prepare` found is not in the
-        state: it is found again, or kept in `context.folder`.
+        A state that is one NumPy array needs no more; for any other, override this and `unpack`. Without it a run that is
+        resumed starts this dynamics again from time 0. Whatever `prepare` found is not in the state: it is found again,
+        or kept in `context.folder`.
         """
-        return None
+        return {"state": state} if isinstance(state, np.ndarray) else None
 
     def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> State:
         """The state that `pack` made these arrays of."""
-        raise NotImplementedError(f"{type(self).__name__} packs states and cannot unpack them")
+        return arrays["state"]
 
     def policy(self) -> Policy | None:
         """The policy that it found and others may play (`policy: {from: label}`); None where it finds none."""

@@ -6,7 +6,7 @@ Only the aggregation differs between dynamics, so a game is written once and eve
 
 A finite-state game is a table of `Transition`s plus four functions, all of the same four arguments:
 
-    t        time, a float
+    t        time, a float (or whatever a compiling library puts in its place: no branches on it, use `where`)
     state    state numbers, integers of any shape
     field    what the agents receive, that shape plus a last axis of channels
     control  what the agents choose, that shape
@@ -218,6 +218,10 @@ class FiniteStateGame(Game):
         if transition.channel is not None:
             result = result * field[..., self.channels.index(transition.channel)]
         return result * control if transition.controlled else result
+
+    def occupancy(self, states: Array) -> Array:
+        """Share of agents in every state, from their state numbers: shapes [..., N] to [..., state], float64."""
+        return np.stack([(states == number).mean(axis=-1) for number in range(len(self.states))], axis=-1)
 
     def checked_intensity(self, transition: Transition, t: float, field: Array, control: Array) -> Array:
         """`intensity`; raises `DynamicsError` with the transition, the time and the value where one cannot be."""

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from mesocosm.building import Maker
 from mesocosm.checkpoint import Checkpoint
 from mesocosm.dynamics import Context, Dynamics, State, Trajectories
-from mesocosm.errors import DynamicsError, InputError, MesocosmError, RunError
+from mesocosm.errors import DynamicsError, InputError, MesocosmError, RunError, ScenarioError
 from mesocosm.plugin import Entry
 from mesocosm.policy import Policy
 from mesocosm.problem import Problem
@@ -155,11 +155,11 @@ class _Guard:
         origin = f"it comes from {self.entry.plugin}" if self.entry else ""
         try:
             yield
-        except RunError as error:
-            named = error if f"'{self.label}'" in error.message() else error.followed_by(f"in {where}")
-            raise named.followed_by(origin) from error
-        except MesocosmError:
+        except ScenarioError:
             raise
+        except MesocosmError as error:
+            named = error if self.label in error.message() else error.followed_by(f"in {where}")
+            raise named.followed_by(origin if isinstance(error, RunError) else "") from error
         except Exception as error:
             text = " ".join(str(error).split())
             last = traceback.extract_tb(error.__traceback__)[-1]

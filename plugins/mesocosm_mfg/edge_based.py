@@ -11,8 +11,7 @@ Source: J. C. Miller, A. C. Slim, E. M. Volz, J. R. Soc. Interface 9, 890 (2012)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,12 +91,6 @@ class EdgeBased(Dynamics):
 
     def summary(self, state: FloatArray) -> dict[str, float | Labelled]:
         return {"final_size": Labelled(("replicate",), np.array([1.0 - self._susceptible(state[0])]))}
-
-    def pack(self, state: FloatArray) -> dict[str, FloatArray]:
-        return {"theta_and_recovered": state}
-
-    def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> FloatArray:
-        return arrays["theta_and_recovered"]
 
     def _susceptible(self, theta: float) -> float:
         return float(self.start[self.names[0]] * (self.shares @ theta**self.degrees))

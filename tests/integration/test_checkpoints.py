@@ -135,7 +135,7 @@ dynamics: {{only: {{kind: {engine}}}}}
     scenario = mesocosm.parse(text)
     whole = mesocosm.run(scenario, tmp_path / "whole", report=False)
     maker = mesocosm.makers_of(scenario)["only"]
-    cls = type(maker(mesocosm.build(scenario), mesocosm.Context("only", mesocosm.Streams(3, "only"), None, None)))  # type: ignore[arg-type]
+    cls = type(maker(mesocosm.build(scenario), mesocosm.Context("only", mesocosm.Streams(3, "only"))))
     advance = cls.advance
 
     def stopped(self: Any, state: Any, interval: mesocosm.Interval) -> Any:

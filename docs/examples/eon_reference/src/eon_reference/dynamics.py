@@ -45,9 +45,7 @@ class EonReference(Dynamics):
             )
 
     def init(self):
-        graph, streams = self.problem.graph, self.context.streams
-        generators = [streams.generator("initial", replicate=replicate) for replicate in range(self.replicates)]
-        return np.stack([self.problem.initial_states(graph, random) for random in generators])
+        return self.initial_agents()
 
     def advance(self, state, interval):
         streams, index = self.context.streams, interval.index
@@ -55,14 +53,7 @@ class EonReference(Dynamics):
         return np.stack([self._run(row, interval, random) for row, random in zip(state, generators, strict=True)])
 
     def observe(self, state):
-        count = len(self.problem.finite_game.states)
-        return {"occupancy": np.stack([np.bincount(row, minlength=count) for row in state]) / state.shape[1]}
-
-    def pack(self, state):
-        return {"agents": state}
-
-    def unpack(self, arrays):
-        return arrays["agents"]
+        return {"occupancy": self.problem.finite_game.occupancy(state)}
 
     def _run(self, agents, interval, random):
         """States at the end of an interval, shape [N], from those at its start; EoN draws from `random` alone."""

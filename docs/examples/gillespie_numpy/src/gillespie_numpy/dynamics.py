@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mesocosm import Dynamics, DynamicsError, substeps
+from mesocosm import Dynamics, substeps
 
 
 class Gillespie(Dynamics):
@@ -13,9 +13,7 @@ class Gillespie(Dynamics):
         return self.options.replicates
 
     def init(self):
-        graph, streams = self.problem.graph, self.context.streams
-        generators = [streams.generator("initial", replicate=replicate) for replicate in range(self.replicates)]
-        return np.stack([self.problem.initial_states(graph, random) for random in generators]).astype(np.int64)
+        return self.initial_agents()
 
     def advance(self, state, interval):
         agents, streams, index = state.copy(), self.context.streams, interval.index
@@ -43,28 +41,12 @@ class Gillespie(Dynamics):
         """Intensities, [row, transition, N]. Raises `DynamicsError` where one is NaN, infinite or negative."""
         game, graph, agents = self.problem.finite_game, self.problem.graph, agents[rows]
         control = game.neutral_control(np.zeros(agents.shape))
-        emission = np.moveaxis(game.emission(time, agents, control), -1, 1)
-        field = np.moveaxis(graph.neighbour_sum(emission), 1, -1)  # [row, N, channel]
-        if game.normalise == "mean":
-            field = field / np.where(graph.strengths > 0, graph.strengths, 1.0)[:, None]
+        field = graph.field(game.emission(time, agents, control), game.normalise)  # [row, N, channel]
         rates = np.zeros((len(rows), len(game.transitions), graph.node_count))
         for number, transition in enumerate(game.transitions):
             inside = agents == game.state_index(transition.source)
-            values = np.asarray(game.intensity(transition, time, field[inside], control[inside]))
-            wrong = ~((values >= 0) & (values < np.inf))
-            if wrong.any():
-                what = f"the intensity of {transition.source} -> {transition.target} is {values[wrong][0]:g}"
-                where = f"dynamics '{self.context.label}' at time {time:g}"
-                raise DynamicsError(what, where=where, rule="an intensity is finite and not negative")
-            rates[:, number][inside] = values
+            rates[:, number][inside] = game.checked_intensity(transition, time, field[inside], control[inside])
         return rates
 
     def observe(self, state):
-        count = len(self.problem.finite_game.states)
-        return {"occupancy": np.stack([np.bincount(row, minlength=count) for row in state]) / state.shape[1]}
-
-    def pack(self, state):
-        return {"agents": state}
-
-    def unpack(self, arrays):
-        return arrays["agents"]
+        return {"occupancy": self.problem.finite_game.occupancy(state)}

@@ -27,10 +27,8 @@ class MesaVirus(Dynamics):
             raise InputError("option states", where=where, rule="it names every state of the game, and no other")
 
     def init(self):
-        graph, streams = self.problem.graph, self.context.streams
         position = np.unique(self._to_game, return_index=True)[1]  # the first for each of the game's states
-        generators = [streams.generator("initial", replicate=replicate) for replicate in range(self.replicates)]
-        return np.stack([position[self.problem.initial_states(graph, random)] for random in generators])
+        return position[self.initial_agents()]
 
     def advance(self, state, interval):
         """Each replicate in turn: fill the model with its states, seed it, step, read."""
@@ -45,14 +43,7 @@ class MesaVirus(Dynamics):
         return after
 
     def observe(self, state):
-        count, states = len(self.problem.finite_game.states), self._to_game[state]
-        return {"occupancy": np.stack([np.bincount(row, minlength=count) / len(row) for row in states])}
-
-    def pack(self, state):
-        return {"agents": state}
-
-    def unpack(self, arrays):
-        return arrays["agents"]
+        return {"occupancy": self.problem.finite_game.occupancy(self._to_game[state])}
 
     @cached_property
     def _to_game(self):
