@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from mesocosm import Registry
+from mesocosm.testing import check_dynamics
 
 PAGES = [
     "tutorial.md",
@@ -15,6 +19,9 @@ PAGES = [
     "howto/use-a-gpu.md",
     "howto/write-a-game.md",
     "howto/write-a-dynamics.md",
+    "howto/write-a-graph.md",
+    "howto/test-a-plugin.md",
+    "howto/plugins.md",
 ]
 
 
@@ -29,8 +36,19 @@ def test_no_page_with_snippets_is_left_out(root: Path, blocks: Callable[[Path], 
     docs = root / "docs"
     for page in sorted(docs.rglob("*.md")):
         languages = {getattr(block, "language") for block in blocks(page)}  # noqa: B009
-        if languages & {"yaml", "python"}:
+        if languages & {"yaml", "python", "console"}:
             assert str(page.relative_to(docs)) in PAGES, page.name
+
+
+@pytest.mark.slow
+def test_the_dynamics_of_a_page_passes_the_whole_kit(
+    root: Path, blocks: Callable[[Path], list[Any]], shell: Any
+) -> None:
+    """Catches a page that says so of an example that does not: the page itself leaves the statistical checks out."""
+    (block,) = [each for each in blocks(root / "docs/howto/write-a-dynamics.md") if each.file == "gillespie.py"]
+    Path(block.file).write_text(block.text, encoding="utf-8")
+    outcomes = check_dynamics("gillespie", options={"replicates": 4}, registry=Registry.discover([Path(block.file)]))
+    assert sum(outcome.status == "passed" for outcome in outcomes) >= 38
 
 
 def test_every_scenario_is_in_the_gallery(root: Path) -> None:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
-import sysconfig
 import tempfile
 import time
 import venv
@@ -25,26 +22,21 @@ EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
 
 @dataclass(frozen=True)
-class Environment:
-    """A virtual environment in `folder`; what runs in it starts in `folder`."""
+class Example:
+    """An environment with an example in it, whose source is in `package` below its folder."""
 
-    folder: Path
+    environment: Any
 
     @property
-    def python(self) -> Path:
-        """Its interpreter."""
-        return self.folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    def folder(self) -> Path:
+        """Where it is, and where its programs start."""
+        folder: Path = self.environment.folder
+        return folder
 
-    def __call__(self, *arguments: str | Path, cwd: Path | None = None) -> str:
-        """Run `python ARGUMENTS` in it, and return what it printed; a test fails where the exit code is not 0."""
-        variables = {key: value for key, value in os.environ.items() if not key.startswith(("MESOCOSM", "PYTEST"))}
-        variables |= {"OMP_NUM_THREADS": "1", "COLUMNS": "200", "PYTHONDONTWRITEBYTECODE": "1"}
-        done = subprocess.run(
-            [self.python, *map(str, arguments)], cwd=cwd or self.folder, env=variables, text=True,
-            capture_output=True, timeout=1800, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+    def __call__(self, *arguments: str | Path, within: Path | None = None) -> str:
+        """What `python ARGUMENTS` prints in it."""
+        printed: str = self.environment(*arguments, within=within)
+        return printed
 
     def mesocosm(self, *arguments: str | Path) -> str:
         """`mesocosm ARGUMENTS`."""
@@ -64,36 +56,14 @@ class Environment:
         return self.run(path)[1]
 
 
-def _make(folder: Path, name: str) -> Environment:
-    """A new environment with one example, installed by pip from a copy of its folder.
-
-    Everything else comes from the environment that the tests run in, so that nothing is fetched. A .pth file names it by
-    `addsitedir`, which follows its own .pth files as well: an editable mesocosm is one.
-    """
-    venv.create(folder, with_pip=False, symlinks=os.name != "nt")
-    environment = Environment(folder)
-    paths = {"base": str(folder), "platbase": str(folder)}
-    inside = Path(sysconfig.get_path("purelib", "venv", paths))
-    outside = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    lines = [f"import site; site.addsitedir({path!r})" for path in sorted(outside)]
-    (inside / "around.pth").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    source = shutil.copytree(EXAMPLES / name, folder / "package")
-    pip = [sys.executable, "-m", "pip", "--python", environment.python, "install", "--quiet"]
-    done = subprocess.run(
-        [*pip, "--no-deps", "--no-build-isolation", "--no-index", source], text=True, capture_output=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return environment
-
-
 @pytest.fixture(scope="session")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Environment]:
+def installed(tmp_path_factory: pytest.TempPathFactory, environments: Any) -> Callable[[str], Example]:
     """`installed(name)`: the environment of an example, made when it is first asked for, once for all test processes."""
     root = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         root = root.parent
 
-    def get(name: str) -> Environment:
+    def get(name: str) -> Example:
         place = root / f"example-{name}"
         try:
             place.mkdir()
@@ -101,29 +71,30 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Envir
             while not (place / "ready").exists():
                 assert time.time() - place.stat().st_ctime < 120, f"the environment of {name} could not be made"
                 time.sleep(0.2)
-            return Environment(place / "environment")
-        environment = _make(place / "environment", name)
+            return Example(environments(place / "environment"))
+        environment = environments.make(place / "environment")
+        environment.install(shutil.copytree(EXAMPLES / name, environment.folder / "package"))
         (place / "ready").touch()
-        return environment
+        return Example(environment)
 
     return cache(get)
 
 
 @pytest.fixture(scope="session")
-def ran(installed: Callable[[str], Environment]) -> Callable[[str], tuple[Path, Results]]:
+def ran(installed: Callable[[str], Example]) -> Callable[[str], tuple[Path, Results]]:
     """`ran(name)`: run folder and results of the scenario of an example; run once."""
     return cache(lambda name: installed(name).run("package/scenario.yaml"))
 
 
 @pytest.fixture
-def fresh() -> Callable[..., Environment]:
+def fresh(environments: Any) -> Callable[..., Example]:
     """`fresh(folder, *projects)`: an environment with nothing but what pip installs for these projects; needs an index."""
 
-    def make(folder: Path, *projects: Path) -> Environment:
+    def make(folder: Path, *projects: Path) -> Example:
         venv.create(folder, with_pip=True, symlinks=os.name != "nt")
-        environment = Environment(folder)
+        environment = environments(folder)
         constraints = EXAMPLES.parents[1] / "constraints.txt"
         environment("-m", "pip", "install", "--quiet", "-c", constraints, *projects)
-        return environment
+        return Example(environment)
 
     return make

@@ -35,7 +35,7 @@ def test_all_its_own_tests_pass(installed: Any, name: str) -> None:
 def own_tests(environment: Any, *arguments: str) -> None:
     """The tests in an example's folder, with pytest in its environment."""
     printed = environment(
-        "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments, cwd=environment.folder / "package"
+        "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments, within=environment.folder / "package"
     )
     assert "passed" in printed
     assert "failed" not in printed

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
 import subprocess
 import sys
-import sysconfig
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,59 +23,25 @@ NAME = "tau_leap"
 
 
 @dataclass(frozen=True)
-class Environment:
-    """A virtual environment of its own that finds everything else in the one that runs the tests."""
-
-    folder: Path
-
-    @classmethod
-    def make(cls, folder: Path) -> Environment:
-        """What is installed into it stays in it; nothing is fetched, and it takes a twentieth of a second."""
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
-        names = {"base": str(folder), "platbase": str(folder)}
-        inner = Path(sysconfig.get_path("purelib", vars=names))
-        # Not a mere path: the .pth files there matter too, such as that of an editable install of mesocosm.
-        line = f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n"
-        (inner / "outer.pth").write_text(line, encoding="utf-8")
-        return cls(folder)
-
-    def python(self, *arguments: str | Path, within: Path) -> subprocess.CompletedProcess[str]:
-        """Run its Python in a folder; whatever fails is shown."""
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("MESOCOSM", "PYTHON", "PYTEST"))}
-        kept |= {"OMP_NUM_THREADS": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "COLUMNS": "200"}
-        program = Path(sysconfig.get_path("scripts", vars={"base": str(self.folder)})) / Path(sys.executable).name
-        done = subprocess.run(
-            [str(program), *map(str, arguments)], cwd=within, env=kept, text=True, capture_output=True,
-            timeout=300, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done
-
-    def install(self, package: Path, *options: str) -> None:
-        """`pip install`, with nothing from an index."""
-        flags = ("--quiet", "--no-deps", "--no-build-isolation", "--no-index", *options)
-        self.python("-m", "pip", "install", *flags, package, within=package.parent)
-
-
-@dataclass(frozen=True)
 class Made:
     """A generated package, and the environment that it is installed in."""
 
     kind: str
     folder: Path
-    environment: Environment
+    environment: Any
 
     def __call__(self, *arguments: str | Path) -> str:
         """Run Python in the folder of the package; what it printed."""
-        return self.environment.python(*arguments, within=self.folder).stdout
+        printed: str = self.environment(*arguments, within=self.folder)
+        return printed
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Made:
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, environments: Any) -> Made:
     """The package `tau_leap` of each kind, made by the program and installed as it is."""
     folder = tmp_path_factory.mktemp(request.param)
-    environment = Environment.make(folder / "environment")
-    told = environment.python("-m", "mesocosm", "new", request.param, NAME, within=folder).stdout
+    environment = environments.make(folder / "environment")
+    told = environment("-m", "mesocosm", "new", request.param, NAME, within=folder)
     assert f"made {NAME}: the {request.param} '{NAME}'" in told
     environment.install(folder / NAME)
     return Made(request.param, folder / NAME, environment)
@@ -130,17 +94,15 @@ def test_its_announcement_imports_only_mesocosm(made: Made) -> None:
     assert imports == ["from mesocosm import Component, hookimpl"]
 
 
-def test_an_editable_install_follows_its_source(tmp_path: Path) -> None:
+def test_an_editable_install_follows_its_source(tmp_path: Path, environments: Any) -> None:
     """Catches a package whose source is not where an editable install, which its README asks for, looks for it."""
-    environment = Environment.make(tmp_path / "environment")
-    environment.python("-m", "mesocosm", "new", "graph", NAME, within=tmp_path)
+    environment = environments.make(tmp_path / "environment")
+    environment("-m", "mesocosm", "new", "graph", NAME, within=tmp_path)
     environment.install(tmp_path / NAME, "--editable")
     announcement = tmp_path / NAME / "src" / NAME / "__init__.py"
     text = announcement.read_text(encoding="utf-8")
     announcement.write_text(re.sub('summary=".*"', 'summary="mine"', text), encoding="utf-8")
-    assert re.search(
-        rf"graph +{NAME} .* mine\n", environment.python("-m", "mesocosm", "plugins", within=tmp_path).stdout
-    )
+    assert re.search(rf"graph +{NAME} .* mine\n", environment("-m", "mesocosm", "plugins", within=tmp_path))
 
 
 def test_the_wheel_of_mesocosm_has_every_template(tmp_path: Path) -> None:

@@ -1,12 +1,24 @@
-"""The front door: exactly these names, and each can be imported."""
+"""What others rely on: exactly these names, hooks, components, options and commands.
+
+A line that has to go out of a list here is a change that breaks scenarios, plugins or notebooks; one that comes in is a
+promise.
+"""
 
 from __future__ import annotations
 
 import importlib
+import inspect
+from collections.abc import Iterator
+from typing import Any
 
+import click
 import pytest
+from pydantic import BaseModel
 
 import mesocosm
+from mesocosm import Registry, hooks, testing
+from mesocosm.cli import cli
+from mesocosm.scenario import ScenarioModel
 
 NAMES = [
     "API_VERSION", "Clock", "Component", "ComponentError", "ConstantControl", "ContactGraph", "Context", "Control",
@@ -18,17 +30,98 @@ NAMES = [
     "resolve_device", "resume", "run", "simulate", "substeps",
 ]  # fmt: skip
 
+TESTING_NAMES = [
+    "Check", "ConformanceError", "NotApplicable", "Outcome", "check_dynamics", "check_game", "check_graph",
+    "dynamics_checks", "game_checks", "graph_checks", "parametrize_with_checks", "run_checks",
+]  # fmt: skip
+
+HOOKS = {
+    "mesocosm_components": "",
+    "mesocosm_run_started": "run",
+    "mesocosm_phase_advanced": "label phase fraction note",
+    "mesocosm_interval_finished": "label interval observation",
+    "mesocosm_run_finished": "run results",
+    "mesocosm_report_sections": "results",
+    "mesocosm_cli_commands": "",
+}
+"""Hook -> its arguments, which plugins name."""
+
+COMPONENTS = {
+    "dynamics": "agent_based classical_mfg edge_based neural_sde table",
+    "game": "seir sir sis",
+    "graph": """
+        barabasi_albert blocks complete configuration edges erdos_renyi lattice networkx regular watts_strogatz
+    """,
+}
+"""Kind -> what scenarios write; all that is bundled."""
+
+OPTIONS = {
+    "scenario": """
+        mesocosm requires name seed device precision time time.end time.save_every time.unit population
+        population.size population.initial population.initial_counts population.groups population.groups.initial
+        graph game dynamics compare compare.reference compare.observables compare.window
+    """,
+    "dynamics agent_based": "replicates step policy policy.constant policy.from redraw engine",
+    "dynamics classical_mfg": """
+        closure degrees group policy policy.constant policy.from tolerance iterations damping step
+    """,
+    "dynamics edge_based": "degrees",
+    "dynamics neural_sde": """
+        learn learn.from learn.until parameters seeds paths batch steps learning_rate gradient_norm width depth
+        inputs noise loss regularisation step checkpoint_every
+    """,
+    "dynamics table": "file observable column scale time start",
+    "game seir": "beta gamma effort effort.cost effort.infection_cost effort.minimum sigma",
+    "game sir": "beta gamma effort effort.cost effort.infection_cost effort.minimum",
+    "game sis": "beta gamma effort effort.cost effort.infection_cost effort.minimum",
+    "graph barabasi_albert": "m",
+    "graph blocks": "sizes mean_degrees names",
+    "graph complete": "",
+    "graph configuration": """
+        degrees degrees.poisson degrees.fixed degrees.negative_binomial degrees.negative_binomial.mean
+        degrees.negative_binomial.dispersion degrees.power_law degrees.power_law.exponent
+        degrees.power_law.minimum degrees.power_law.maximum degrees.values degrees.shares
+    """,
+    "graph edges": "file nodes header nodes_header weights columns isolated simplify",
+    "graph erdos_renyi": "mean_degree",
+    "graph lattice": "shape periodic neighbours",
+    "graph networkx": "generator simplify",
+    "graph regular": "degree",
+    "graph watts_strogatz": "k p",
+}
+"""Component -> its options; those of a model inside another one have a dotted name."""
+
+COMMANDS = {
+    "mesocosm": "--version --plugin --no-plugin --traceback --trace-hooks",
+    "compare": "RUN... --reference",
+    "new": "KIND NAME --into",
+    "plugins": "",
+    "plugins check": "NAME --kind --set --scenario --only --quick --list",
+    "report": "RUN",
+    "resume": "RUN --no-report",
+    "run": "FILE --out --set --device --no-report --quiet",
+    "runs": "--out",
+    "schema": "",
+    "validate": "FILE --set",
+}
+"""Command -> its arguments and options."""
+
 
 def test_the_public_names() -> None:
     """Catches a name that appears or disappears unnoticed: these are what plugins and notebooks rely on."""
     assert mesocosm.__all__ == NAMES
     assert dir(mesocosm) == NAMES
+    assert testing.__all__ == TESTING_NAMES
+    assert dir(testing) == TESTING_NAMES
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_name_can_be_imported(name: str) -> None:
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [*(("mesocosm", name) for name in NAMES), *(("mesocosm.testing", name) for name in TESTING_NAMES)],
+)
+def test_every_name_can_be_imported(module: str, name: str) -> None:
     """Catches a name that is announced and not there, under a wrong module."""
-    assert getattr(importlib.import_module("mesocosm"), name) is not None
+    assert getattr(importlib.import_module(module), name) is not None
 
 
 def test_import_everything() -> None:
@@ -42,3 +135,71 @@ def test_what_is_not_there() -> None:
     """Catches a module attribute that answers to any name."""
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         mesocosm.nothing  # noqa: B018
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        testing.nothing  # noqa: B018
+
+
+def test_the_hooks() -> None:
+    """Catches a hook that is gone, and an argument that has another name: plugins would no longer be called, or fail."""
+    found = {name: hook for name, hook in vars(hooks).items() if name.startswith("mesocosm_")}
+    assert {name: list(inspect.signature(hook).parameters) for name, hook in found.items()} == {
+        name: arguments.split() for name, arguments in HOOKS.items()
+    }
+
+
+def test_the_components() -> None:
+    """Catches a component that is gone or has another name: scenarios that use it would no longer load."""
+    bundled = [entry.component for entry in Registry.discover().entries() if entry.plugin.distribution == "mesocosm"]
+    assert [(item.kind, item.name) for item in bundled] == [
+        (kind, name) for kind, names in COMPONENTS.items() for name in names.split()
+    ]
+
+
+def options_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models in a type, however deep."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in getattr(annotation, "__args__", ()):
+        yield from options_in(inner)
+
+
+def dotted(model: type[BaseModel], above: str = "", seen: tuple[type, ...] = ()) -> Iterator[str]:
+    """The names of the options of a model, and of the models in it."""
+    for name, field in model.model_fields.items():
+        full = f"{above}{field.alias or name}"
+        yield full
+        for inner in options_in(field.annotation):
+            if inner not in seen:
+                yield from dotted(inner, f"{full}.", (*seen, inner))
+
+
+@pytest.mark.parametrize("component", OPTIONS)
+def test_the_options(component: str) -> None:
+    """Catches an option that is gone or has another name: scenarios that set it would no longer load."""
+    kind, _, name = component.partition(" ")
+    model: type[BaseModel] = ScenarioModel if kind == "scenario" else Registry.discover().options_model(kind, name)
+    assert set(dotted(model)) == set(OPTIONS[component].split())
+
+
+def test_no_component_is_without_options_here() -> None:
+    """Catches a new component whose options nobody lists."""
+    assert set(OPTIONS) == {"scenario"} | {f"{kind} {name}" for kind in COMPONENTS for name in COMPONENTS[kind].split()}
+
+
+def commands_below(group: click.Group, above: str = "") -> Iterator[tuple[str, click.Command]]:
+    """The commands of a group, and of the groups in it."""
+    for name, command in group.commands.items():
+        yield f"{above}{name}", command
+        if isinstance(command, click.Group):
+            yield from commands_below(command, f"{above}{name} ")
+
+
+def test_the_commands() -> None:
+    """Catches a command, argument or option that is gone or has another name: scripts that use it would fail."""
+    found: dict[str, list[str]] = {}
+    for name, command in [("mesocosm", cli), *commands_below(cli)]:
+        found[name] = [
+            each.human_readable_name if isinstance(each, click.Argument) else max(each.opts, key=len)
+            for each in command.params
+        ]
+    assert found == {name: words.split() for name, words in COMMANDS.items()}

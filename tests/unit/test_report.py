@@ -240,6 +240,31 @@ def test_legend_covers_no_data(results):
         assert axes.get_ylabel() == "share"
 
 
+@pytest.mark.parametrize("names", [["occupancy.I"], ["occupancy.I", "occupancy.S"]])
+def test_legend_is_inside_the_figure(results, names):
+    """Would catch a label that is cut at the right border: four do not fit side by side above a single panel."""
+    found = results.trajectories() | {"homogeneous": item("homogeneous", 0.3 + 0 * TIMES, stochastic=False)}
+    figure = figures.trajectory_figure(found, "agents", names)
+    for width in (figure.get_figwidth(), 12.0, 4.0):
+        figure.set_figwidth(width)
+        figures.legend(figure)
+        figure.draw_without_rendering()
+        (legend,) = figure.legends
+        assert [text.get_text() for text in legend.get_texts()] == list(found)
+        assert legend.get_window_extent().x0 >= 0
+        assert legend.get_window_extent().x1 <= figure.bbox.width
+        lines = {text.get_window_extent().y0.round() for text in legend.get_texts()}
+        assert (len(lines) == 1) == (width > 6)
+
+
+def test_a_figure_without_curves_has_no_legend():
+    """Would catch a legend of nothing that divides by zero."""
+    figure = figures.Figure()
+    figure.add_subplot()
+    figures.legend(figure)
+    assert not figure.legends
+
+
 def test_solver_traces_skip_what_a_logarithm_cannot_show(results):
     """Would catch a residual of exactly 0 that breaks the logarithmic axis, and a solver that is left out."""
     figure = figures.solver_figure(results.trajectories(), "agents")
