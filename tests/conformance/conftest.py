@@ -17,15 +17,20 @@ from mesocosm.testing.check import outcome_of
 Ended = Callable[[Iterable[Check]], dict[str, set[str]]]
 
 
-def _module(name: str) -> ModuleType:
+def _module(name: str, prefix: str = "conformance_") -> ModuleType:
     """A file of this folder under a name of its own."""
-    spec = importlib.util.spec_from_file_location(f"conformance_{name}", Path(__file__).with_name(f"{name}.py"))
+    spec = importlib.util.spec_from_file_location(f"{prefix}{name}", Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[module.__name__] = module
     spec.loader.exec_module(module)
     return module
+
+
+# Components name these modules, and the tests import them.
+for _name in ("reference_dynamics", "broken_dynamics", "broken_laws"):
+    _module(_name, prefix="")
 
 
 @pytest.fixture(scope="session")

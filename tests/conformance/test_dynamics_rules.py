@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import broken_dynamics as broken
+import broken_laws as laws
 import pytest
+import reference_dynamics as reference
 
 from mesocosm import Component, Device, DeviceError, Registry, hookimpl
 from mesocosm.testing import Check, check_dynamics, dynamics_checks, entry
 from mesocosm.testing.check import outcome_of
 from mesocosm.testing.dynamics_kit import DYNAMICS_RULES
 
-HERE = Path(__file__).parent
-
-
-def load(name: str) -> ModuleType:
-    """A module of this folder, under its own name, so that components can name it."""
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-reference, broken, laws = load("reference_dynamics"), load("broken_dynamics"), load("broken_laws")
 BROKEN: dict[str, type] = {**broken.BROKEN, **laws.BROKEN}
 OWN = [item.name for item in DYNAMICS_RULES if item not in entry.ENTRY_RULES]
 

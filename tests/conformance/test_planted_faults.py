@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+import reference_dynamics as reference
 
 from mesocosm import Component, Interval, Registry, hookimpl
 from mesocosm.testing import dynamics_checks
 from mesocosm.testing.check import outcome_of
-
-if "reference_dynamics" not in sys.modules:
-    spec = importlib.util.spec_from_file_location(
-        "reference_dynamics", Path(__file__).with_name("reference_dynamics.py")
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    sys.modules["reference_dynamics"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules["reference_dynamics"])
-reference: Any = sys.modules["reference_dynamics"]
 
 
 class FivePercentFaster(reference.Reference):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,3 +67,12 @@ def test_every_scenario_begins_with_its_question(root: Path) -> None:
         assert comment.startswith("# "), path.name
         assert "?" in comment, path.name
         assert "Expected" in comment, path.name
+
+
+def test_the_layers_of_the_design_are_those_that_are_checked(root: Path, blocks: Callable[[Path], list[Any]]) -> None:
+    """Catches a page about layers that fell behind the import contracts."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    known = [set(re.findall(r"\w+", layer)) for layer in layers]
+    (shown,) = [each.text for each in blocks(root / "docs/design.md") if each.text.startswith("cli")]
+    assert [set(line.split(", ")) for line in shown.splitlines()] == known
