@@ -12,12 +12,15 @@ from collections.abc import Iterator
 
 CODE = re.compile(r"(`+[^`]*`+)")
 SPECIAL = re.compile(r"([*_<>\[\]|#$])")
+OPTION = re.compile(r"(?<![\w`-])--[a-z][a-z-]*")
+"""An option of the program, whose two dashes would become one long one."""
 ITEM = re.compile(r"(?P<names>[\w`]+(, [\w`]+)*): (?P<text>.*)")
 
 
 def escape(text: str) -> str:
-    """Prose in which no character means anything to Markdown; what stands in backticks is left alone."""
+    """Prose in which no character means anything to Markdown; what stands in backticks is left alone, options become code."""
     parts = CODE.split(" ".join(text.split()))
+    parts = CODE.split("".join(part if CODE.fullmatch(part) else OPTION.sub(r"`\g<0>`", part) for part in parts))
     return "".join(part if CODE.fullmatch(part) else SPECIAL.sub(r"\\\1", part) for part in parts)
 
 

@@ -10,25 +10,30 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from components import components_reference
 from gallery import Gallery
 from offline import remote_loads
 from options import scenario_reference
-from program import command_line_reference, hooks_reference, python_reference
+from program import command_line_reference, hooks_reference, python_reference, testing_reference
+from rules import rules_reference
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
 from mesocosm import Registry
 from mesocosm.cli import cli
 
-MARK = re.compile(r"<!-- generated: ([\w-]+)((?: [\w.-]+)*) -->")
+MARK = re.compile(r"^<!-- generated: ([\w-]+)((?: [\w.-]+)*) -->$", re.M)
 ROOT = Path(__file__).resolve().parents[2]
 GALLERY = Gallery(ROOT / "docs", ROOT / "scenarios", (ROOT / "framework", ROOT / "plugins"))
 
 REFERENCES: dict[str, Callable[[], str]] = {
     "scenario": lambda: scenario_reference(Registry.discover()),
+    "components": lambda: components_reference(Registry.discover()),
     "command-line": lambda: command_line_reference(cli),
     "hooks": hooks_reference,
     "python": python_reference,
+    "testing": testing_reference,
+    "checks": rules_reference,
 }
 """Generated pages, each in the page of `reference/` that has its name."""
 

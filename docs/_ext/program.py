@@ -6,35 +6,73 @@ import ast
 import inspect
 import itertools
 import sys
+import textwrap
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import click
 from docstrings import escape, fenced, markdown
 
 import mesocosm
+import mesocosm.testing
 from mesocosm import hooks
+
+LINE = 88
+"""Characters in a line of code that a page shows without a scroll bar."""
 
 
 def command_line_reference(program: click.Group) -> str:
-    """The options of the program, and every command with its usage and options."""
+    """The options of the program, and every command with its usage, arguments and options; those of a group follow it."""
     context = click.Context(program, info_name="mesocosm", **program.context_settings)
     parts = [fenced(program.get_usage(context)), _parameters(program, context)]
-    for name, command in program.commands.items():
-        inner = click.Context(command, info_name=name, parent=context)
+    for name, inner in commands(program, context):
+        command = inner.command
         parts += [
             f"## {name}",
-            escape(command.help or ""),
+            markdown(command.help),
             fenced(command.get_usage(inner)),
             _parameters(command, inner),
         ]
     return "\n\n".join(parts) + "\n"
 
 
+def commands(group: click.Group, context: click.Context, above: str = "") -> Iterator[tuple[str, click.Context]]:
+    """Every command below a group with its words, such as `plugins check`, and a context of its own."""
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        inner = click.Context(command, info_name=name, parent=context)
+        yield f"{above}{name}", inner
+        if isinstance(command, click.Group):
+            yield from commands(command, inner, f"{above}{name} ")
+
+
 def _parameters(command: click.Command, context: click.Context) -> str:
-    records = [parameter.get_help_record(context) for parameter in command.get_params(context)]
-    lines = [f"| `{record[0]}` | {escape(record[1])} |" for record in records if record]
-    return "\n".join(["| option | meaning |", "|---|---|", *lines])
+    """Arguments as the usage has them, then options."""
+    every = command.get_params(context)
+    rows = [(_usage(each, context), _meaning(each)) for each in every if isinstance(each, click.Argument)]
+    options = [each for each in every if not isinstance(each, click.Argument)]
+    rows += [record for each in options if (record := each.get_help_record(context))]
+    lines = [f"| {_code(words)} | {escape(meaning)} |" for words, meaning in rows]
+    head = "argument or option" if len(rows) > len(options) else "option"
+    return "\n".join([f"| {head} | meaning |", "|---|---|", *lines])
+
+
+def _usage(argument: click.Argument, context: click.Context) -> str:
+    return " ".join(argument.get_usage_pieces(context))
+
+
+def _meaning(argument: click.Argument) -> str:
+    """How many of it there are; what it means is in the text of its command."""
+    if isinstance(argument.type, click.Choice):
+        return "one of these"
+    return "one or more" if argument.nargs == -1 else "required" if argument.required else "may be left out"
+
+
+def _code(words: str) -> str:
+    """Code in a cell of a table."""
+    return f"`{words}`".replace("|", "\\|")
 
 
 def hooks_reference() -> str:
@@ -42,10 +80,10 @@ def hooks_reference() -> str:
     parts = [markdown(hooks.__doc__), "## Hooks"]
     for name in hook_names():
         function = getattr(hooks, name)
-        parts += [f"### {name}", fenced(f"{name}{signature(function)}", "python"), markdown(function.__doc__)]
+        parts += [f"### {name}", fenced(call(name, function), "python"), markdown(function.__doc__)]
     parts += [
         "## Component",
-        fenced(f"Component{signature(hooks.Component)}", "python"),
+        fenced(call("Component", hooks.Component), "python"),
         markdown(hooks.Component.__doc__),
     ]
     parts += ["## Versions", f"This is version {hooks.API_VERSION} of the plugin interface."]
@@ -59,9 +97,18 @@ def hook_names() -> list[str]:
 
 def python_reference() -> str:
     """Every public name, with its signature, its docstring and its public methods."""
+    return _names(mesocosm)
+
+
+def testing_reference() -> str:
+    """The same for the conformance kit, below what its module says."""
+    return f"{markdown(mesocosm.testing.__doc__)}\n\n{_names(mesocosm.testing)}"
+
+
+def _names(module: ModuleType) -> str:
     parts: list[str] = []
-    for name in mesocosm.__all__:
-        parts += [f"## {name}", *_name(name, getattr(mesocosm, name))]
+    for name in module.__all__:
+        parts += [f"## {name}", *_name(name, getattr(module, name))]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -72,8 +119,10 @@ def _name(name: str, value: Any) -> Iterator[str]:
     error = inspect.isclass(value) and issubclass(value, Exception)
     pydantic = inspect.isclass(value) and issubclass(value, mesocosm.Options)
     if not error and not pydantic:
-        yield fenced(f"{name}{signature(value)}", "python")
+        yield fenced(call(name, value), "python")
     yield markdown(value.__doc__)
+    if inspect.isclass(value) and not (error or pydantic):
+        yield from _attributes(name, value)
     for method, function in vars(value).items() if inspect.isclass(value) and not (error or pydantic) else ():
         target = inspect.unwrap(getattr(function, "__func__", None) or getattr(function, "fget", None) or function)
         target = getattr(target, "func", target)
@@ -84,6 +133,16 @@ def _name(name: str, value: Any) -> Iterator[str]:
         is_property = isinstance(function, property) or hasattr(function, "func")
         yield f"**`{name}.{method}{'' if is_property else signature(target)}`**"
         yield markdown(target.__doc__)
+
+
+def _attributes(name: str, value: type) -> Iterator[str]:
+    """The attributes of a class that have a text below them."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(value))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    for statement, following in itertools.pairwise(body.body):
+        if isinstance(statement, ast.AnnAssign) and isinstance(following, ast.Expr):
+            yield f"**`{name}.{ast.unparse(statement)}`**"
+            yield markdown(str(ast.literal_eval(following.value)))
 
 
 def _constant(name: str) -> str:
@@ -100,8 +159,22 @@ def _constant(name: str) -> str:
     return ""
 
 
+def call(name: str, function: Any) -> str:
+    """A name with its parameters and result; one parameter a line where one line is too long."""
+    line = f"{name}{signature(function)}"
+    if len(line) <= LINE:
+        return line
+    parameters, arrow = _signature(function)
+    return "\n".join([f"{name}(", *(f"    {each}," for each in parameters), f"){arrow}"])
+
+
 def signature(function: Any) -> str:
     """Parameters and result, with annotations as they are written."""
+    parameters, arrow = _signature(function)
+    return f"({', '.join(parameters)}){arrow}"
+
+
+def _signature(function: Any) -> tuple[list[str], str]:
     described = inspect.signature(function)
     parameters = [each for each in described.parameters.values() if each.name not in ("self", "cls")]
     shown: list[str] = []
@@ -111,7 +184,7 @@ def signature(function: Any) -> str:
         shown.append(_parameter(each))
     result = described.return_annotation
     arrow = "" if result is described.empty or inspect.isclass(function) else f" -> {_annotation(result)}"
-    return f"({', '.join(shown)}){arrow}"
+    return shown, arrow
 
 
 def _parameter(each: inspect.Parameter) -> str:
