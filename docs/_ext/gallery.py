@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 
 import mesocosm
 from mesocosm import Results, Scenario, ScenarioError
-from mesocosm.figures import heldout_figure
+from mesocosm.figures import heldout_figure, legend
 from mesocosm.measures import MEASURES, Row, cells
 from mesocosm.report import headline
 from mesocosm.store import versions, write_atomically
@@ -163,6 +163,8 @@ def picture(
     """Write a figure of a run, and give the directive that shows it; `words` are for those who do not see it."""
     name = str(results.attributes["name"])
     figure.set_size_inches(*size)
+    if figure.legends:
+        legend(figure)
     save(figure, folder / f"{name}-{kind}.svg")
     return f":::{{image}} {address}/{name}-{kind}.svg\n:alt: {name}: {words}\n:class: gallery\n:::"
 

@@ -77,7 +77,7 @@ class Registry:
                 announcement(announcing)
                 module = point.load()
             except Deferred as error:
-                why = f"its announcement imports '{error.library}'; it is loaded when a run begins, or a scenario needs it"
+                why = f"its announcement imports '{error.library}'; it is loaded when a scenario is read"
                 found = replace(found, status="deferred", reason=why)
                 registry.plugins.append(found)
                 registry._deferred.append((found, point))
@@ -190,11 +190,15 @@ class Registry:
                 rule="names are unique",
                 hint="disable one of them with --no-plugin",
             )
-        failed = [f"{plugin} failed: {plugin.reason}" for plugin in self.plugins if plugin.status == "failed"]
+        absent = [
+            f"{plugin} {'failed: ' if plugin.reason else 'is disabled'}{plugin.reason}"
+            for plugin in self.plugins
+            if plugin.status in ("failed", "disabled")
+        ]
         raise ComponentError(
             f"no {kind} is called '{name}'",
             rule=suggestion(name, [entry.component.name for entry in self.entries(kind)]),
-            hint="; ".join(failed),
+            hint="; ".join(absent),
         )
 
     def _named(self, kind: str, name: str) -> list[Entry]:
@@ -265,7 +269,9 @@ class Registry:
                 answers.append(list(answer) if isinstance(answer, Iterator) else answer)
             except Exception as error:
                 plugin = self._plugin_of.get(implementation.plugin_name, implementation.plugin_name)
-                self.warnings.append(f"{plugin}: hook {hook} raised {brief(error)}")
+                warning = f"{plugin}: hook {hook} raised {brief(error)}"
+                if warning not in self.warnings:  # a hook is called at every save, and may raise at each
+                    self.warnings.append(warning)
         return answers
 
     def _trace(self, hook: str, plugin: Plugin | str, values: Mapping[str, Any]) -> None:

@@ -153,7 +153,7 @@ def test_a_plugin_that_cannot_be_imported(bench: Any, install: Any) -> None:
     reason = "cannot be imported: ModuleNotFoundError: No module named 'no_such_library'"
     listed = bench.process("plugins", PYTHONPATH=path)
     (line,) = [line for line in listed.stdout.splitlines() if "weather" in line]
-    assert line.split(maxsplit=5) == ["plugin", "weather", "weather-package", "0.1", "failed", reason]
+    assert line.split(maxsplit=6) == ["plugin", "weather", "weather-package", "0.1", "failed", "weather", reason]
     assert "agent_based" in listed.stdout
     fine = bench.process("validate", bench.scenario(), PYTHONPATH=path)
     assert fine.stderr == f"warning: plugin 'weather' (weather-package 0.1) failed and is left out: {reason}\n"

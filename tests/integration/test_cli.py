@@ -42,7 +42,7 @@ def test_validate(bench: Any) -> None:
 def test_plugins_lists_components(bench: Any) -> None:
     """Catches a component or its origin missing from the list."""
     lines = bench("plugins").stdout.splitlines()
-    assert lines[0].split() == ["kind", "name", "distribution", "version", "status", "summary"]
+    assert lines[0].split() == ["kind", "name", "distribution", "version", "status", "plugin", "summary"]
     words = [line.split() for line in lines]
     assert ["game", "sir", "mesocosm", mesocosm.__version__, "loaded"] in [word[:5] for word in words]
     assert any(word[:2] == ["dynamics", "toy"] and word[-2:] == ["for", "tests"] for word in words)
@@ -158,3 +158,20 @@ def test_the_installed_program_is_the_module(bench: Any, name: str) -> None:
     (point,) = (item for item in metadata.entry_points(group="console_scripts") if item.name == "mesocosm")
     assert point.load() is mesocosm.cli.main
     assert "Usage: mesocosm" in bench(name).stdout
+
+
+def test_commands_of_a_plugin_given_with_p(bench: Any) -> None:
+    """Catches commands that are looked for only among installed plugins, or in a plugin that was left out."""
+    extra = (
+        "import click\nfrom mesocosm import hookimpl\n\n@hookimpl\ndef mesocosm_cli_commands():\n"
+        "    @click.command()\n    def shout():\n        click.echo('LOUD')\n    yield shout\n"
+    )
+    (bench.folder / "loud.py").write_text(extra)
+    assert bench("-p", "loud.py", "shout").stdout == "LOUD\n"
+    assert "No such command 'shout'" in bench("shout", code=2).stderr
+
+
+def test_a_plugin_that_is_left_out_must_be_there(bench: Any) -> None:
+    """Catches a misspelt name that leaves nothing out, in silence."""
+    told = bench("--no-plugin", "agnets", "plugins", code=2).stderr
+    assert "--no-plugin: no plugin is called 'agnets'; did you mean 'agents'?" in told

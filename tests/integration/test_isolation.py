@@ -190,12 +190,12 @@ def test_listing_imports_neither_a_broken_nor_a_heavy_plugin(bench: Any, install
     (bench.folder / "site" / "heavy_ballast.py").write_text(ballast)
     done = pure(PROBE, PYTHONPATH=path)
     assert done.stderr.splitlines()[-1] == "[]", done.stderr
-    rows = [line.split(maxsplit=5) for line in done.stdout.splitlines()]
-    assert ["dynamics", "weather", "weather-package", "0.1", "loaded", "for tests"] in rows
+    rows = [line.split(maxsplit=6) for line in done.stdout.splitlines()]
+    assert ["dynamics", "weather", "weather-package", "0.1", "loaded", "weather", "for tests"] in rows
     told = {row[1]: row[2:] for row in rows if row[0] == "plugin"}
     assert told["climate"][:3] == ["climate-package", "0.1", "deferred"]
-    assert "imports 'heavy_ballast'" in told["climate"][3]
-    assert told["broken"][2:] == ["failed", "cannot be imported: RuntimeError: broken"]
+    assert "imports 'heavy_ballast'" in told["climate"][4]
+    assert told["broken"][2:] == ["failed", "broken", "cannot be imported: RuntimeError: broken"]
 
 
 def test_a_deferred_plugin_runs_like_any_other(bench: Any, install: Any) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -22,7 +24,28 @@ from mesocosm.cli.validate import validate
 from mesocosm.errors import MesocosmError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Program(click.Group):
+    """The commands of the program, and, for names that it does not have, those of plugins."""
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        found = super().get_command(context, name)
+        if found is not None:
+            return found
+        session = context.obj = _session(context.params)
+        for answer in session.registry.notify("mesocosm_cli_commands"):
+            for extra in answer or ():
+                if extra.name == name:
+                    return extra  # type: ignore[no-any-return]
+        session.warn()
+        return None
+
+
+def _session(parameters: Mapping[str, Any]) -> Session:
+    off = tuple(name for name in os.environ.get("MESOCOSM_DISABLE_PLUGINS", "").split(",") if name)
+    return Session(parameters["files"], parameters["disabled"], off, parameters["trace_hooks"])
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="mesocosm")
 @click.option(
     "-p",
@@ -40,8 +63,7 @@ def cli(
     context: click.Context, files: tuple[Path, ...], disabled: tuple[str, ...], traceback: bool, trace_hooks: bool
 ) -> None:
     """One population game, three ways: agents on a contact graph, mean-field game, neural mean-field game."""
-    off = [name for name in os.environ.get("MESOCOSM_DISABLE_PLUGINS", "").split(",") if name]
-    context.obj = Session(files, (*disabled, *off), traceback, trace_hooks)
+    context.obj = context.obj or _session(context.params)
 
 
 for command in (run, resume, validate, compare, report, runs, plugins, schema, new):
@@ -52,7 +74,6 @@ def main() -> None:
     """Run the program and exit: 0 done, 1 the run failed, 2 the input is wrong, 130 interrupted."""
     arguments = sys.argv[1:]
     try:
-        _add_plugin_commands(arguments)
         code = cli.main(arguments, prog_name="mesocosm", standalone_mode=False)
     except click.ClickException as error:
         error.show()
@@ -66,15 +87,3 @@ def main() -> None:
         click.echo("interrupted", err=True)
         sys.exit(130)
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _add_plugin_commands(arguments: list[str]) -> None:
-    """Commands of plugins are looked for only where the program has none of that name."""
-    words = [word for word in arguments if not word.startswith("-")]
-    if not words or words[0] in cli.commands or {"-p", "--plugin", "--no-plugin"} & set(arguments):
-        return
-    from mesocosm.registry import installed
-
-    for answer in installed().notify("mesocosm_cli_commands"):
-        for extra in answer or ():
-            cli.add_command(extra)

@@ -16,7 +16,7 @@ from mesocosm.cli.session import Session
 )
 @click.pass_obj
 def compare(session: Session, folders: tuple[Path, ...], reference: str | None) -> None:
-    """Compare the dynamics of finished runs with each other."""
+    """Compare the dynamics of finished runs with each other; each RUN is a run folder."""
     from mesocosm.cli.output import print_comparison
     from mesocosm.comparing import compare_runs
     from mesocosm.results import open_results

@@ -13,7 +13,7 @@ from mesocosm.cli.session import Session, settings_of
 if TYPE_CHECKING:
     from mesocosm.testing import Outcome
 
-HEADS = ("kind", "name", "distribution", "version", "status", "summary")
+HEADS = ("kind", "name", "distribution", "version", "status", "plugin", "summary")
 MARKS = {"passed": "ok", "failed": "FAILED", "not applicable": "--", "expected failure": "known"}
 
 
@@ -35,12 +35,13 @@ def plugins(context: click.Context) -> None:
             entry.plugin.distribution,
             entry.plugin.version or "-",
             entry.plugin.status,
+            entry.plugin.name,
             entry.component.summary,
         )
         for entry in registry.entries()
     ]
     rows += [
-        ("plugin", plugin.name, plugin.distribution, plugin.version or "-", plugin.status, plugin.reason)
+        ("plugin", plugin.name, plugin.distribution, plugin.version or "-", plugin.status, plugin.name, plugin.reason)
         for plugin in registry.plugins
         if plugin.status != "loaded"
     ]

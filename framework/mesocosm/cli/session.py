@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mesocosm.errors import ComponentError, suggestion
+
 if TYPE_CHECKING:
     from mesocosm.registry import Registry
 
@@ -22,21 +24,27 @@ class Session:
 
     files: tuple[Path, ...]
     disabled: tuple[str, ...]
-    traceback: bool
+    switched_off: tuple[str, ...] = ()
     trace_hooks: bool = False
 
     @cached_property
     def registry(self) -> Registry:
-        """The installed plugins and the files given with -p, less those disabled."""
+        """The installed plugins and the files given with -p, less those disabled, here or for all programs.
+
+        Raises `ComponentError` for a plugin that is to be left out here and is not there.
+        """
         from mesocosm.registry import Registry, installed
 
-        if self.trace_hooks:
-            return Registry.discover(
-                self.files, self.disabled, trace=lambda line: click.echo(f"hook: {line}", err=True)
-            )
-        if self.files or self.disabled:
-            return Registry.discover(self.files, self.disabled)
-        return installed()
+        off = (*self.disabled, *self.switched_off)
+        if not (self.files or off or self.trace_hooks):
+            return installed()
+        trace = (lambda line: click.echo(f"hook: {line}", err=True)) if self.trace_hooks else None
+        found = Registry.discover(self.files, off, trace=trace)
+        names = [plugin.name for plugin in found.plugins]
+        for name in self.disabled:
+            if name not in names:
+                raise ComponentError(f"no plugin is called '{name}'", where="--no-plugin", hint=suggestion(name, names))
+        return found
 
     def warn(self, shown: int = 0) -> int:
         """Print warnings of plugins from number `shown` on; returns how many there are."""

@@ -117,11 +117,11 @@ class Check:
             raise NotApplicable(error.what, where=self._where, rule=error.rule) from error
         except ConformanceError as error:
             raise ConformanceError(
-                error.what, where=self._where, rule=error.rule or self.rule.text, hint=error.hint
+                error.what, where=self._where, rule=error.rule or self.rule.text.rstrip("."), hint=error.hint
             ) from error
         except Exception as error:
             what = str(error) if isinstance(error, MesocosmError) else f"{type(error).__name__}: {error}"
-            raise ConformanceError(f"raised {what}", where=self._where, rule=self.rule.text) from error
+            raise ConformanceError(f"raised {what}", where=self._where, rule=self.rule.text.rstrip(".")) from error
 
     @property
     def _where(self) -> str:
