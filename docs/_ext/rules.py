@@ -9,6 +9,7 @@ from typing import Any
 
 from docstrings import escape
 
+from mesocosm import FOLLOWS
 from mesocosm.testing.check import Rule
 from mesocosm.testing.dynamics_kit import DYNAMICS_RULES
 from mesocosm.testing.entry import ENTRY_RULES
@@ -31,8 +32,6 @@ GROUPS = {
     "policy": "Agents play the policy that they are given, and one that is offered can be played and valued.",
 }
 """What the rules of a group have in common."""
-
-FOLLOWS = ("contacts", "closure", "own")
 
 
 def rules_reference() -> str:

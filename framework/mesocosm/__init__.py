@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mesocosm.announcing import LIGHT_LIBRARIES as LIGHT_LIBRARIES
     from mesocosm.building import build as build
     from mesocosm.building import makers_of as makers_of
     from mesocosm.clock import Clock as Clock
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mesocosm.comparing import compare as compare
     from mesocosm.device import Device as Device
     from mesocosm.device import resolve_device as resolve_device
+    from mesocosm.dynamics import FOLLOWS as FOLLOWS
     from mesocosm.dynamics import Context as Context
     from mesocosm.dynamics import Dynamics as Dynamics
     from mesocosm.dynamics import Labelled as Labelled
@@ -69,11 +71,12 @@ if TYPE_CHECKING:
     from mesocosm.seeding import Streams as Streams
 
 _HOME = {
+    "announcing": ("LIGHT_LIBRARIES",),
     "building": ("build", "makers_of"),
     "clock": ("Clock", "Interval", "substeps"),
     "comparing": ("compare",),
     "device": ("Device", "resolve_device"),
-    "dynamics": ("Context", "Dynamics", "Labelled", "Trajectories"),
+    "dynamics": ("FOLLOWS", "Context", "Dynamics", "Labelled", "Trajectories"),
     "equilibrium": ("Flow", "MeanField", "half_step_grid"),
     "errors": (
         "ComponentError",

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-LIGHT = frozenset(
+LIGHT_LIBRARIES = frozenset(
     {"mesocosm", "pluggy", "pydantic", "pydantic_core", "annotated_types", "typing_extensions", "typing_inspection"}
 )
 """Libraries that an announcement may import: every command has them, or options need them."""
@@ -40,7 +40,7 @@ class _Guard(importlib.abc.MetaPathFinder):
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         top = name.partition(".")[0]
-        if top == self.own or top in LIGHT or top in sys.stdlib_module_names or top in sys.modules:
+        if top == self.own or top in LIGHT_LIBRARIES or top in sys.stdlib_module_names or top in sys.modules:
             return None
         if not any(finder.find_spec(name, path, target) for finder in sys.meta_path if finder is not self):
             return None  # It is not there: let Python say so.

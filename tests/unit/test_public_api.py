@@ -22,12 +22,13 @@ from mesocosm.scenario import ScenarioModel
 
 NAMES = [
     "API_VERSION", "Clock", "Component", "ComponentError", "ConstantControl", "ContactGraph", "Context", "Control",
-    "DataError", "DataPath", "DegreeLaw", "Device", "DeviceError", "Dynamics", "DynamicsError", "FiniteStateGame", "Flow",
-    "Game", "InputError", "Interval", "Labelled", "LearnFrom", "MeanField", "MesocosmError", "Mixing", "Options", "Policy",
-    "PolicyFrom", "PolicyOption", "Population", "Problem", "Reference", "Registry", "Results", "RunError", "Scenario",
-    "ScenarioError", "StoreError", "Streams", "TabulatedPolicy", "Trajectories", "Transition", "build", "compare",
-    "constant_control", "half_step_grid", "hookimpl", "load", "makers_of", "no_control", "open_results", "parse",
-    "resolve_device", "resume", "run", "simulate", "substeps",
+    "DataError", "DataPath", "DegreeLaw", "Device", "DeviceError", "Dynamics", "DynamicsError", "FOLLOWS",
+    "FiniteStateGame", "Flow", "Game", "InputError", "Interval", "LIGHT_LIBRARIES", "Labelled", "LearnFrom",
+    "MeanField", "MesocosmError", "Mixing", "Options", "Policy", "PolicyFrom", "PolicyOption", "Population", "Problem",
+    "Reference", "Registry", "Results", "RunError", "Scenario", "ScenarioError", "StoreError", "Streams",
+    "TabulatedPolicy", "Trajectories", "Transition", "build", "compare", "constant_control", "half_step_grid",
+    "hookimpl", "load", "makers_of", "no_control", "open_results", "parse", "resolve_device", "resume", "run",
+    "simulate", "substeps",
 ]  # fmt: skip
 
 TESTING_NAMES = [

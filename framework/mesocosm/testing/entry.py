@@ -10,18 +10,10 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from mesocosm import ContactGraph, Dynamics, Game, Options
+from mesocosm import FOLLOWS, LIGHT_LIBRARIES, ContactGraph, Dynamics, Game, Options
 from mesocosm.testing.check import ConformanceError, NotApplicable, Rule, rule
 from mesocosm.testing.component import Part
 from mesocosm.testing.entry_process import ask, loading, own_modules, undeclared_modules
-
-FOLLOWS = ("contacts", "closure", "own")
-"""What `Dynamics.follows` may be."""
-
-LIGHT = frozenset(
-    {"mesocosm", "pluggy", "pydantic", "pydantic_core", "annotated_types", "typing_extensions", "typing_inspection"}
-)
-"""Libraries that announcements and options may load: every command has them."""
 
 UNKNOWN = "no_such_option"
 """An option that no component has."""
@@ -174,7 +166,7 @@ def _light_steps(subject: Part) -> list[dict[str, Any]]:
 
 
 def _refuse_heavy(subject: Part, what: str, loaded: list[str], where: str) -> None:
-    allowed = LIGHT | sys.stdlib_module_names | own_modules(subject)
+    allowed = LIGHT_LIBRARIES | sys.stdlib_module_names | own_modules(subject)
     # Python's own build data are a module that its list of standard modules leaves out.
     heavy = [name for name in loaded if name not in allowed and not name.startswith("_sysconfigdata")]
     if heavy:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mesocosm import FiniteStateGame
 from mesocosm.testing.check import ConformanceError, NotApplicable, Rule, rule
 from mesocosm.testing.game_subject import CONTACTS, TIMES, GameSubject, Inputs, functions_of, inputs
-from mesocosm.testing.graph_subject import global_states, poisoned
+from mesocosm.testing.watching import frozen, global_states, poisoned
 
 BATCHES = ((7,), (3, 5))
 """Shapes that the functions are called with: agents, and replicates or types by agents or states."""
@@ -155,25 +155,6 @@ def functions_change_nothing(subject: GameSubject) -> None:
             raise ConformanceError(
                 "calling its functions changes the game", hint="keep nothing that changes with a call"
             )
-
-
-def frozen(value: Any, seen: frozenset[int] = frozenset()) -> Any:
-    """Something to compare a value with later: all that is inside it, arrays to the last bit."""
-    if id(value) in seen:
-        return "itself"
-    inside = seen | {id(value)}
-    if isinstance(value, np.ndarray):
-        return value.dtype.str, value.shape, repr(value.tolist()) if value.dtype.hasobject else value.tobytes()
-    if isinstance(value, Mapping):
-        return [(repr(key), frozen(item, inside)) for key, item in value.items()]
-    if isinstance(value, list | tuple):
-        return [frozen(item, inside) for item in value]
-    if isinstance(value, set | frozenset):
-        return sorted(map(repr, value))
-    if callable(value) or not hasattr(value, "__dict__"):
-        return value if isinstance(value, str | bytes | int | float | complex | None) else repr(value)
-    own = {name: item for name, item in vars(type(value)).items() if not (callable(item) or name.startswith("__"))}
-    return type(value).__name__, frozen(vars(value), inside), frozen(own, inside)
 
 
 def _torch() -> Any:

@@ -16,7 +16,8 @@ from mesocosm import InputError
 from mesocosm.testing.check import ConformanceError, NotApplicable, Rule, rule
 from mesocosm.testing.entry_process import ask, loading
 from mesocosm.testing.graph_structure import law_fault
-from mesocosm.testing.graph_subject import GraphSubject, arrays_of, fingerprint, global_states, poisoned
+from mesocosm.testing.graph_subject import GraphSubject, arrays_of, fingerprint
+from mesocosm.testing.watching import global_states, poisoned
 
 SEEDS = 24
 """How many graphs are compared with each other."""

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import random
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,32 +78,3 @@ def refused_or_drawn(subject: GraphSubject, size: int | None) -> ContactGraph | 
     except InputError:
         return None
     return made
-
-
-def global_states() -> dict[str, Any]:
-    """States of the generators that a process shares: of `random`, of NumPy, and of torch where it is loaded."""
-    kind, keys, *rest = np.random.get_state()  # noqa: NPY002
-    found: dict[str, Any] = {"random": random.getstate(), "numpy.random": (kind, np.asarray(keys).tobytes(), *rest)}
-    torch: Any = sys.modules.get("torch")
-    if torch is not None:
-        found["torch"] = bytes(torch.get_rng_state().numpy())
-    return found
-
-
-@contextmanager
-def poisoned(seed: int) -> Iterator[None]:
-    """The shared generators at a state that depends on `seed`; afterwards they are where they were."""
-    torch: Any = sys.modules.get("torch")
-    before, before_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    before_torch = None if torch is None else torch.get_rng_state()
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
-    if torch is not None:
-        torch.manual_seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(before)
-        np.random.set_state(before_numpy)  # noqa: NPY002
-        if torch is not None:
-            torch.set_rng_state(before_torch)

@@ -6,7 +6,6 @@ import dataclasses
 import gc
 import tracemalloc
 import weakref
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,24 +15,10 @@ from mesocosm.testing.applies import THE_GAME
 from mesocosm.testing.check import ConformanceError, rule
 from mesocosm.testing.problems import basic, epidemic, pairs, problem, ring
 from mesocosm.testing.subject import DynamicsSubject, as_bytes, observations
+from mesocosm.testing.watching import frozen
 
 LEAK = 32 * 1024
 """Bytes that a run may leave behind: caches of libraries, not arrays of agents."""
-
-
-def frozen(value: Any) -> Any:
-    """A deep picture of a value, to be compared: arrays by their bytes, objects by what they hold."""
-    if isinstance(value, np.ndarray):
-        return value.dtype.str, value.shape, value.tobytes()
-    if isinstance(value, Mapping):
-        return {str(key): frozen(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [frozen(item) for item in value]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: frozen(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if callable(value) or isinstance(value, (str, int, float, bool, type(None))):
-        return repr(value)
-    return frozen(vars(value)) if hasattr(value, "__dict__") else repr(value)
 
 
 def picture(posed: Problem) -> Any:

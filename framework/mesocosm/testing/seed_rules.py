@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import random
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -16,34 +11,7 @@ from mesocosm.testing.check import ConformanceError, rule
 from mesocosm.testing.problems import basic, empty, epidemic, problem, ring
 from mesocosm.testing.statistics import require_spread, require_uncorrelated
 from mesocosm.testing.subject import LABEL, DynamicsSubject, as_bytes, observations
-
-
-def global_generators() -> dict[str, Any]:
-    """The states of the global generators of Python, NumPy and, where it is loaded, torch."""
-    state: Any = np.random.get_state()  # noqa: NPY002
-    states: dict[str, Any] = {"random": random.getstate(), "numpy.random": (state[1].tobytes(), state[2])}
-    if "torch" in sys.modules:
-        states["torch"] = sys.modules["torch"].get_rng_state().numpy().tobytes()
-    return states
-
-
-@contextmanager
-def poisoned(seed: int) -> Iterator[None]:
-    """The global generators in another state, and afterwards as they were."""
-    kept, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
-    torch = sys.modules.get("torch")
-    torch_state = torch.get_rng_state() if torch else None
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  the old global generator is what is poisoned
-    if torch:
-        torch.manual_seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(kept)
-        np.random.set_state(numpy_state)  # noqa: NPY002
-        if torch:
-            torch.set_rng_state(torch_state)
+from mesocosm.testing.watching import global_states, poisoned
 
 
 @rule("seeds")
@@ -65,10 +33,10 @@ def same_seed_same_bytes(subject: DynamicsSubject) -> None:
 def leaves_global_generators_alone(subject: DynamicsSubject) -> None:
     """It draws no number from the global generators of Python, NumPy or torch, or puts their states back."""
     subject.make(basic("globals"))  # what is loaded now does not count
-    before = global_generators()
+    before = global_states()
     for _ in observations(subject.make(basic("globals"))):
         pass
-    after = global_generators()
+    after = global_states()
     changed = [name for name in before if before[name] != after[name]]
     if changed:
         raise ConformanceError(
