@@ -8,12 +8,10 @@ from typing import Any
 
 import pytest
 
-import mesocosm.announcing
-import mesocosm.dynamics
 from mesocosm import Dynamics, Options, Registry
 from mesocosm.testing import game_checks
 from mesocosm.testing.check import Check, outcome_of
-from mesocosm.testing.entry import ENTRY_RULES, FOLLOWS, LIGHT
+from mesocosm.testing.entry import ENTRY_RULES
 from mesocosm.testing.entry_process import closure
 from mesocosm.testing.subject import DynamicsSubject
 
@@ -235,9 +233,3 @@ def test_what_makes_a_dynamics(monkeypatch: pytest.MonkeyPatch, factory: Any, sa
     found = outcome_of(Check(rule, subject))
     assert found.status == ("failed" if says else "passed")
     assert says in found.message
-
-
-def test_the_kit_knows_what_the_framework_knows() -> None:
-    """Catches a list of light libraries, or of rules to follow, that was changed in one place only."""
-    assert LIGHT == mesocosm.announcing.LIGHT
-    assert FOLLOWS == mesocosm.dynamics.FOLLOWS
