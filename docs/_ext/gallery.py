@@ -24,7 +24,9 @@ from matplotlib.figure import Figure
 
 import mesocosm
 from mesocosm import Results, Scenario, ScenarioError
+from mesocosm.equilibria import HEADS, NOTHING
 from mesocosm.figures import heldout_figure, legend
+from mesocosm.maps import density_figure, value_figure
 from mesocosm.measures import MEASURES, Row, cells
 from mesocosm.report import headline
 from mesocosm.store import versions, write_atomically
@@ -141,7 +143,7 @@ def run(scenario: Scenario, folder: Path) -> Results:
 
 
 def parts(results: Results, observables: Sequence[str], folder: Path, address: str) -> Iterator[str]:
-    """What is shown of a run: curves and comparison, then the held-out scores where something was learned.
+    """What is shown of a run: curves and comparison; maps of diffusions; costs; held-out scores where something was learned.
 
     Figures are written into `folder`, which pages know by `address`.
     """
@@ -149,7 +151,19 @@ def parts(results: Results, observables: Sequence[str], folder: Path, address: s
     words = f"{listed(observables)} over time{f' ({unit})' if unit else ''} of {listed(results.labels)}."
     yield picture(results, results.plot(observables), WIDE, "curves", words, folder, address)
     yield table(headline(results), COLUMNS, comparison(results.rows(), observables))
-    scores = heldout_figure(results.trajectories())
+    recorded = results.trajectories()
+    for kind, drawn, words in (
+        ("density", density_figure(recorded, unit=unit), "density of the agents over time and place."),
+        ("value", value_figure(recorded, unit=unit), "expected cost to come, over time and place."),
+    ):
+        if drawn is not None:
+            size = (WIDE[0], WIDE[0] * drawn.get_figheight() / drawn.get_figwidth())
+            yield picture(results, drawn, size, kind, words, folder, address)
+    measures = results.equilibria()
+    if any(cell != NOTHING for row in measures for cell in row.cells()[1:]):
+        lines = [(f"**{escape(row.dynamics)}**", *row.cells()) for row in measures]
+        yield table("What it costs per agent, and what deviating would save.", ("", *HEADS[1:]), lines)
+    scores = heldout_figure(recorded)
     if scores is not None:
         words = "held-out scores of what was learned, of persistence and of the unlearned game."
         yield picture(results, scores, NARROW, "scores", words, folder, address)

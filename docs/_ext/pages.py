@@ -12,6 +12,7 @@ from typing import Any
 
 from components import components_reference
 from gallery import Gallery
+from games import games_reference
 from offline import remote_loads
 from options import scenario_reference
 from program import command_line_reference, hooks_reference, python_reference, testing_reference
@@ -29,6 +30,7 @@ GALLERY = Gallery(ROOT / "docs", ROOT / "scenarios", (ROOT / "framework", ROOT /
 REFERENCES: dict[str, Callable[[], str]] = {
     "scenario": lambda: scenario_reference(Registry.discover()),
     "components": lambda: components_reference(Registry.discover()),
+    "games": lambda: games_reference(Registry.discover(), ROOT / "scenarios"),
     "command-line": lambda: command_line_reference(cli),
     "hooks": hooks_reference,
     "python": python_reference,

@@ -11,14 +11,29 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mesocosm.announcing import LIGHT_LIBRARIES as LIGHT_LIBRARIES
+    from mesocosm.assessing import Assessment as Assessment
+    from mesocosm.assessing import assess as assess
+    from mesocosm.box import Axis as Axis
+    from mesocosm.box import Door as Door
+    from mesocosm.box import Law as Law
+    from mesocosm.box import Normal as Normal
+    from mesocosm.box import Point as Point
+    from mesocosm.box import Uniform as Uniform
     from mesocosm.building import build as build
     from mesocosm.building import makers_of as makers_of
+    from mesocosm.choosing import choose_policy as choose_policy
     from mesocosm.clock import Clock as Clock
     from mesocosm.clock import Interval as Interval
     from mesocosm.clock import substeps as substeps
     from mesocosm.comparing import compare as compare
     from mesocosm.device import Device as Device
     from mesocosm.device import resolve_device as resolve_device
+    from mesocosm.diffusion import DiffusionGame as DiffusionGame
+    from mesocosm.diffusion import Passage as Passage
+    from mesocosm.diffusion_field import DiffusionField as DiffusionField
+    from mesocosm.diffusion_field import GridFlow as GridFlow
+    from mesocosm.discrete import DiscretePolicy as DiscretePolicy
+    from mesocosm.discrete import DiscreteTimeGame as DiscreteTimeGame
     from mesocosm.dynamics import FOLLOWS as FOLLOWS
     from mesocosm.dynamics import Context as Context
     from mesocosm.dynamics import Dynamics as Dynamics
@@ -27,6 +42,7 @@ if TYPE_CHECKING:
     from mesocosm.equilibrium import Flow as Flow
     from mesocosm.equilibrium import MeanField as MeanField
     from mesocosm.equilibrium import half_step_grid as half_step_grid
+    from mesocosm.equilibrium import tabulate_policy as tabulate_policy
     from mesocosm.errors import ComponentError as ComponentError
     from mesocosm.errors import DataError as DataError
     from mesocosm.errors import DeviceError as DeviceError
@@ -36,6 +52,9 @@ if TYPE_CHECKING:
     from mesocosm.errors import RunError as RunError
     from mesocosm.errors import ScenarioError as ScenarioError
     from mesocosm.errors import StoreError as StoreError
+    from mesocosm.feedback import Feedback as Feedback
+    from mesocosm.feedback import GradientFlow as GradientFlow
+    from mesocosm.feedback import GridPolicy as GridPolicy
     from mesocosm.game import Control as Control
     from mesocosm.game import FiniteStateGame as FiniteStateGame
     from mesocosm.game import Game as Game
@@ -46,19 +65,23 @@ if TYPE_CHECKING:
     from mesocosm.hooks import hookimpl as hookimpl
     from mesocosm.loading import load as load
     from mesocosm.loading import parse as parse
+    from mesocosm.marginals import Marginals as Marginals
     from mesocosm.mixing import DegreeLaw as DegreeLaw
     from mesocosm.mixing import Mixing as Mixing
     from mesocosm.options import ConstantControl as ConstantControl
     from mesocosm.options import DataPath as DataPath
     from mesocosm.options import LearnFrom as LearnFrom
     from mesocosm.options import Options as Options
+    from mesocosm.options import PolicyFile as PolicyFile
     from mesocosm.options import PolicyFrom as PolicyFrom
     from mesocosm.options import PolicyOption as PolicyOption
     from mesocosm.options import Reference as Reference
+    from mesocosm.policy import ConstantPolicy as ConstantPolicy
     from mesocosm.policy import Policy as Policy
     from mesocosm.policy import TabulatedPolicy as TabulatedPolicy
     from mesocosm.policy import constant_control as constant_control
     from mesocosm.policy import no_control as no_control
+    from mesocosm.policy_file import load_policy as load_policy
     from mesocosm.problem import Population as Population
     from mesocosm.problem import Problem as Problem
     from mesocosm.registry import Registry as Registry
@@ -69,15 +92,28 @@ if TYPE_CHECKING:
     from mesocosm.scenario import Scenario as Scenario
     from mesocosm.scheduler import simulate as simulate
     from mesocosm.seeding import Streams as Streams
+    from mesocosm.stage import LearningRule as LearningRule
+    from mesocosm.stage import StageGame as StageGame
+    from mesocosm.time_grid import steps_per_interval as steps_per_interval
 
 _HOME = {
+    "assessing": ("Assessment", "assess"),
+    "time_grid": ("steps_per_interval",),
+    "policy_file": ("load_policy",),
+    "choosing": ("choose_policy",),
+    "feedback": ("Feedback", "GridPolicy", "GradientFlow"),
+    "stage": ("LearningRule", "StageGame"),
+    "diffusion": ("DiffusionGame", "Passage"),
+    "diffusion_field": ("DiffusionField", "GridFlow"),
+    "box": ("Axis", "Door", "Law", "Normal", "Point", "Uniform"),
     "announcing": ("LIGHT_LIBRARIES",),
     "building": ("build", "makers_of"),
     "clock": ("Clock", "Interval", "substeps"),
     "comparing": ("compare",),
     "device": ("Device", "resolve_device"),
+    "discrete": ("DiscretePolicy", "DiscreteTimeGame"),
     "dynamics": ("FOLLOWS", "Context", "Dynamics", "Labelled", "Trajectories"),
-    "equilibrium": ("Flow", "MeanField", "half_step_grid"),
+    "equilibrium": ("Flow", "MeanField", "half_step_grid", "tabulate_policy"),
     "errors": (
         "ComponentError",
         "DataError",
@@ -93,9 +129,19 @@ _HOME = {
     "graph": ("ContactGraph",),
     "hooks": ("API_VERSION", "Component", "hookimpl"),
     "loading": ("load", "parse"),
+    "marginals": ("Marginals",),
     "mixing": ("DegreeLaw", "Mixing"),
-    "options": ("ConstantControl", "DataPath", "LearnFrom", "Options", "PolicyFrom", "PolicyOption", "Reference"),
-    "policy": ("Policy", "TabulatedPolicy", "constant_control", "no_control"),
+    "options": (
+        "ConstantControl",
+        "DataPath",
+        "LearnFrom",
+        "Options",
+        "PolicyFile",
+        "PolicyFrom",
+        "PolicyOption",
+        "Reference",
+    ),
+    "policy": ("ConstantPolicy", "Policy", "TabulatedPolicy", "constant_control", "no_control"),
     "problem": ("Population", "Problem"),
     "registry": ("Registry",),
     "results": ("Results", "open_results"),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mesocosm.clock import Clock
 from mesocosm.device import resolve_device
+from mesocosm.discrete import DiscreteTimeGame
 from mesocosm.dynamics import FOLLOWS, Context, Dynamics
 from mesocosm.errors import InputError, MesocosmError, RunError, ScenarioError, suggestion
 from mesocosm.game import FiniteStateGame, Game
@@ -30,8 +31,7 @@ def build(scenario: Scenario, registry: Registry | None = None) -> Problem:
         device = resolve_device(scenario.device)
     with _located(scenario, "game"):
         game: Game = plugins.factory("game", scenario.game.name)(scenario.game.options)
-        if isinstance(game, FiniteStateGame):
-            game.check()
+        game.check()
     draw = _drawer(scenario, plugins)
     with _located(scenario, "graph"):
         graph = draw(0)
@@ -95,7 +95,7 @@ def _drawer(scenario: Scenario, registry: Registry) -> Callable[[int], ContactGr
 
 def _population(scenario: Scenario, game: Game, graph: ContactGraph) -> Population:
     options = scenario.population
-    states = game.states if isinstance(game, FiniteStateGame) else ()
+    states = game.states if isinstance(game, (FiniteStateGame, DiscreteTimeGame)) else ()
     initial = options.initial or {name: count / graph.node_count for name, count in options.initial_counts.items()}
     key = "initial_counts" if options.initial_counts else "initial"
     shares = _shares(scenario, initial, states, ("population", key))
@@ -121,7 +121,7 @@ def _shares(
         shares[states.index(name)] = share
     if states and states[0] not in initial:
         shares[0] = max(0.0, 1.0 - shares.sum())
-    if abs(shares.sum() - 1.0) > 1e-9:
+    if states and abs(shares.sum() - 1.0) > 1e-9:
         what = f"the shares add up to {shares.sum():g}; with every state named, they must add up to 1"
         raise ScenarioError([scenario.document.fault(path, what)])
     return shares

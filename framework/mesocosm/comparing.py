@@ -7,6 +7,10 @@ greater than q. For numbers (peak size, peak time, attack rate, cost) each repli
 the means, and the interval is Welch's, or for a single observation that of the bootstrap; the gap exceeds the noise if 0
 lies outside.
 
+The places of agents are compared by the Wasserstein distance of their distributions along each axis, from the recorded
+quantiles (means over replicates): W1 is the mean absolute difference of quantiles, W2 its root mean square, and the gap is
+the largest over time, with the noise of the same norm.
+
 A peak is read off the save grid, which may put its time off by half a save interval on either side: the interval of a
 peak time is one save interval wider in both directions, and a gap of less is never called more than noise. The mean of
 the replicates' peaks is higher than the peak of their mean, the more so the fewer the agents: a deterministic limit may
@@ -23,12 +27,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mesocosm.dynamics import Trajectories
+from mesocosm.equilibria import equilibria
 from mesocosm.errors import InputError, suggestion
 from mesocosm.measures import Comparison as Comparison
 from mesocosm.measures import Row as Row
 from mesocosm.noise import ROUNDING, Side, distance_quantile, half_width, mean_error, noise_curves
 from mesocosm.observables import observables as observables_of
-from mesocosm.observables import varies
+from mesocosm.observables import quantiles_of, varies
 from mesocosm.seeding import Streams
 
 if TYPE_CHECKING:
@@ -59,7 +64,7 @@ def compare(
     at_risk: the state whose emptying gives `attack_rate`, None for none.
     seed: of the bootstrap. The rows of one dynamics do not depend on which others are compared.
 
-    Peaks are compared where the mean curve of the reference has its maximum strictly inside the window.
+    Peaks are compared where the mean curve of the reference has its maximum strictly inside the window and falls again.
 
     Errors: `InputError` for a reference that is not there, an observable that the reference lacks, an empty window.
     """
@@ -77,10 +82,10 @@ def compare(
     rows: list[Row] = []
     for label, ours in trajectories.items():
         if label != reference:
-            pair = _Pair(label, ours, truth, window)
+            pair = _Pair(label, ours, truth, window, observables is None)
             chosen = _default_observables(ours, truth) if observables is None else observables
             rows += pair.rows(chosen, at_risk, Streams(seed, "compare"))
-    return Comparison(reference, tuple(rows))
+    return Comparison(reference, tuple(rows), tuple(equilibria(trajectories)))
 
 
 def compare_runs(
@@ -165,6 +170,7 @@ class _Pair:
     ours: Trajectories
     truth: Trajectories
     window: tuple[float, float] | None
+    chooses_quantiles: bool
 
     def rows(self, names: Sequence[str], at_risk: str | None, streams: Streams) -> Iterator[Row]:
         first, second = observables_of(self.ours), observables_of(self.truth)
@@ -182,9 +188,32 @@ class _Pair:
                     if name == f"occupancy.{at_risk}" and seen[-1]:
                         ends = [Side(1 - side.values[:, -1:], side.stochastic) for side in sides]
                         yield self._number_row(name, "attack_rate", ends[0], ends[1], generator)
+        if self.chooses_quantiles:
+            yield from self._quantile_rows(mine, theirs, streams)
         costs = _cost(self.ours), _cost(self.truth)
         if costs[0] is not None and costs[1] is not None:
             yield self._number_row("cost", "cost", costs[0], costs[1], streams.generator(f"{self.label}/cost"))
+
+    def _quantile_rows(self, mine: NDArray[np.int64], theirs: NDArray[np.int64], streams: Streams) -> Iterator[Row]:
+        """W1 and W2 of the agents' places along each axis that both sides recorded."""
+        first, second = quantiles_of(self.ours), quantiles_of(self.truth)
+        for axis in first:
+            if axis not in second or first[axis].shape[-1] != second[axis].shape[-1] or not len(mine):
+                continue
+            shape = (len(mine), first[axis].shape[-1])
+            ours = Side(_flat(first[axis][:, mine]), self.ours.stochastic)
+            truth = Side(_flat(second[axis][:, theirs]), self.truth.stochastic)
+            generator = streams.generator(f"{self.label}/quantile.{axis}")
+            gap, noise, error = ours.mean - truth.mean, noise_curves(ours, truth, generator), mean_error(ours, truth)
+            for order, measure in ((1, "w1_gap"), (2, "w2_gap")):
+                distance = float(_largest_wasserstein(gap, shape, order))
+                if noise is None or error is None:
+                    yield Row(self.label, axis, measure, np.nan, np.nan, distance, np.nan, np.nan, None)
+                    continue
+                spread = distance_quantile(_largest_wasserstein(noise, shape, order), error.freedom)
+                reach = max(_rounding(ours, truth), spread)
+                low, high = max(0.0, distance - reach), distance + reach
+                yield Row(self.label, axis, measure, np.nan, np.nan, distance, low, high, distance > reach)
 
     def _curve_rows(self, name: str, ours: Side, truth: Side, generator: np.random.Generator) -> Iterator[Row]:
         gap, noise, error = ours.mean - truth.mean, noise_curves(ours, truth, generator), mean_error(ours, truth)
@@ -204,7 +233,8 @@ class _Pair:
     def _peak_rows(
         self, name: str, ours: Side, truth: Side, times: FloatArray, generator: np.random.Generator
     ) -> Iterator[Row]:
-        if not 0 < int(truth.mean.argmax()) < len(times) - 1:
+        peak = int(truth.mean.argmax())
+        if not 0 < peak < len(times) - 1 or truth.mean[peak] - truth.mean[-1] <= _rounding(truth, truth):
             return
         sizes = [Side(side.values.max(axis=1, keepdims=True), side.stochastic) for side in (ours, truth)]
         yield self._number_row(name, "peak_size", sizes[0], sizes[1], generator)
@@ -250,6 +280,18 @@ def _largest(curves: FloatArray) -> FloatArray:
 
 def _root_mean_square(curves: FloatArray) -> FloatArray:
     return np.asarray(np.sqrt((curves**2).mean(axis=-1)))
+
+
+def _flat(values: FloatArray) -> FloatArray:
+    """Quantiles [replicate, time, level] as curves [replicate, time * level]."""
+    return values.reshape(len(values), -1)
+
+
+def _largest_wasserstein(differences: FloatArray, shape: tuple[int, int], order: int) -> FloatArray:
+    """Largest over time of the distance of order 1 or 2: differences of quantiles [..., time * level] to [...]."""
+    by_level = np.abs(differences.reshape(*differences.shape[:-1], *shape))
+    distances = by_level.mean(axis=-1) if order == 1 else np.sqrt((by_level**2).mean(axis=-1))
+    return np.asarray(distances.max(axis=-1))
 
 
 def _rounding(ours: Side, truth: Side) -> float:

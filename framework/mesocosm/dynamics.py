@@ -76,10 +76,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mesocosm.choosing import NEUTRAL, choose_policy
 from mesocosm.clock import Interval
 from mesocosm.errors import InputError
-from mesocosm.options import ConstantControl, Options, PolicyFrom, PolicyOption
-from mesocosm.policy import Policy, constant_control, no_control
+from mesocosm.options import Options, PolicyFrom, PolicyOption
+from mesocosm.policy import Policy
 from mesocosm.problem import Problem
 from mesocosm.seeding import Streams
 
@@ -199,24 +200,25 @@ class Dynamics(ABC):
 
     def check_policy(self, option: PolicyOption) -> None:
         """Raise `InputError` for an option of this type that the game cannot play; call it in `check`."""
-        game = self.problem.finite_game
-        if option != "none" and game.control is None:
+        where = f"dynamics '{self.context.label}', option policy"
+        if option != NEUTRAL and getattr(self.problem.game, "control", None) is None:
+            given = option if isinstance(option, str) else option.model_dump(by_alias=True)
             raise InputError(
-                f"policy {option.model_dump(by_alias=True)}, but the game has no control",
-                where=f"dynamics '{self.context.label}', option policy",
+                f"policy {given}, but the game has no control",
+                where=where,
                 rule="a policy other than 'none' needs one",
                 hint="give the game one (for sir, sis, seir: the option effort), or use policy: none",
             )
-        if isinstance(option, ConstantControl):
-            constant_control(game, option.constant)
+        if not isinstance(option, PolicyFrom):
+            problem = self.problem
+            choose_policy(option, problem.game, problem.population.size, problem.clock.end, where=where)
 
     def played(self, option: PolicyOption) -> Policy:
         """The policy that an option of this type names; one of another dynamics is solved for now, if it was not yet."""
-        if isinstance(option, ConstantControl):
-            return constant_control(self.problem.finite_game, option.constant)
         if isinstance(option, PolicyFrom):
             return self.context.policy_of(option.from_)
-        return no_control(self.problem.finite_game)
+        problem = self.problem
+        return choose_policy(option, problem.game, problem.population.size, problem.clock.end)
 
     @property
     def replicates(self) -> int:
@@ -266,6 +268,11 @@ class Dynamics(ABC):
     def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> State:
         """The state that `pack` made these arrays of."""
         return arrays["state"]
+
+    def plays(self) -> Policy | None:
+        """The policy that its agents play, of which a run says how far from an equilibrium it is; that of `policy` unless
+        overridden. None where agents follow no policy."""
+        return self.policy()
 
     def policy(self) -> Policy | None:
         """The policy that it found and others may play (`policy: {from: label}`); None where it finds none."""

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from mesocosm.game import FiniteStateGame, Transition
 from mesocosm.mixing import Mixing
+from mesocosm.policy import IntArray, Policy
 
 FloatArray = NDArray[np.float64]
 
@@ -156,21 +157,23 @@ class MeanField:
         last = len(self.nodes) - 1
         value = np.array(self.game.terminal_cost(self._states, self._by_state(flow.field[last])), np.float64)
         control = choose(last, value)
+        first = self._decrease(last, flow, value, control)
         for right in range(last, 0, -2):
             middle, left = right - 1, right - 2
             length = self.nodes[right] - self.nodes[left]
-            first = self._decrease(right, flow, value, control)
             guess = value + length / 2 * first
             second = self._decrease(middle, flow, guess, choose(middle, guess))
             guess = value + length / 2 * second
-            halfway = choose(middle, guess)
-            third = self._decrease(middle, flow, guess, halfway)
+            third = self._decrease(middle, flow, guess, choose(middle, guess))
             guess = value + length * third
             fourth = self._decrease(left, flow, guess, choose(left, guess))
+            before = value + length / 6 * (first + 2 * second + 2 * third + fourth)
+            control_before = choose(left, before)
+            slope = self._decrease(left, flow, before, control_before)
             if chosen is not None:
-                chosen[right], chosen[middle] = control, halfway
-            value = value + length / 6 * (first + 2 * second + 2 * third + fourth)
-            control = choose(left, value)
+                halfway = (value + before) / 2 + length / 8 * (first - slope)
+                chosen[right], chosen[middle] = control, choose(middle, halfway)
+            value, control, first = before, control_before, slope
         if chosen is not None:
             chosen[0] = control
         return value
@@ -182,3 +185,41 @@ def half_step_grid(times: FloatArray, steps_per_interval: int) -> FloatArray:
     inner = np.arange(parts) / parts
     nodes = times[:-1, None] + np.diff(times)[:, None] * inner
     return np.append(nodes.ravel(), times[-1])
+
+
+def tabulate_policy(model: MeanField, policy: Policy, rows: IntArray) -> FloatArray:
+    """The control at every node, shape [node, type, state], where type tau plays row `rows[tau]` of a policy.
+
+    A policy that looks at the field sees that of the flow that it makes, with the emissions of agents that do not choose:
+    the Kolmogorov equation is solved forward with it by the method of `MeanField`.
+    """
+    if not policy.uses_field:
+        states = model.initial.shape[1]
+        return np.stack([policy.table(float(t), states)[rows] for t in model.nodes])
+    neutral = np.asarray(model.game.neutral_control(np.zeros(model.initial.shape)), np.float64)
+    numbers = np.arange(model.initial.shape[1])[None, :]
+
+    def choose(t: float, occupancy: FloatArray) -> FloatArray:
+        field = np.repeat(model.field(t, occupancy, neutral)[:, None, :], model.initial.shape[1], axis=1)
+        chosen = policy.control(float(t), rows[:, None], numbers, field)
+        return np.array(np.broadcast_to(chosen, model.initial.shape), np.float64)
+
+    def slope(t: float, occupancy: FloatArray) -> FloatArray:
+        return model.rate_of_change(t, occupancy, choose(t, occupancy))
+
+    control = np.empty((len(model.nodes), *model.initial.shape))
+    occupancy = model.initial
+    first = slope(model.nodes[0], occupancy)
+    control[0] = choose(model.nodes[0], occupancy)
+    for k in range(len(model.nodes) // 2):
+        left, middle, right = model.nodes[2 * k : 2 * k + 3]
+        length = right - left
+        second = slope(middle, occupancy + length / 2 * first)
+        third = slope(middle, occupancy + length / 2 * second)
+        fourth = slope(right, occupancy + length * third)
+        after = occupancy + length / 6 * (first + 2 * second + 2 * third + fourth)
+        last = slope(right, after)
+        control[2 * k + 1] = choose(middle, (occupancy + after) / 2 + length / 8 * (first - last))
+        control[2 * k + 2] = choose(right, after)
+        occupancy, first = after, last
+    return control

@@ -78,7 +78,7 @@ def trajectory_figure(
         for label, item in trajectories.items():
             if name in curves[label]:
                 _draw_curve(axes, item, curves[label][name], style[label])
-        _finish(axes, name, _with_unit("time", unit), "share" if name.startswith("occupancy.") else name.split(".")[0])
+        finish(axes, name, with_unit("time", unit), "share" if name.startswith("occupancy.") else name.split(".")[0])
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
         if name.startswith("occupancy."):
             axes.set_ylim(bottom=0.0)
@@ -126,7 +126,7 @@ def heldout_figure(trajectories: Mapping[str, Trajectories]) -> Figure | None:
                 spots = place + np.linspace(-0.12, 0.12, len(values))
                 axes.plot(spots, values, "o", color="black", markersize=3.5, markerfacecolor="white")
         axes.set_xticks(range(len(scores)), list(scores))
-        _finish(axes, label, "", "score (lower is better)")
+        finish(axes, label, "", "score (lower is better)")
     return figure
 
 
@@ -157,7 +157,7 @@ def _trace_figure(
                 )
         if logarithmic:
             axes.set_yscale("log")
-        _finish(axes, name.replace("_", " "), words, "")
+        finish(axes, name.replace("_", " "), words, "")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
     legend(figure)
     return figure
@@ -202,7 +202,8 @@ def _panels(count: int) -> tuple[Figure, list[Axes]]:
     return figure, grid
 
 
-def _finish(axes: Axes, title: str, x_label: str, y_label: str) -> None:
+def finish(axes: Axes, title: str, x_label: str, y_label: str) -> None:
+    """Titles, labels and lines of a panel, the same in every figure."""
     axes.set_title(title, fontsize=10.5, loc="left", fontweight="bold")
     axes.set_xlabel(x_label, fontsize=9, color=_GREY)
     axes.set_ylabel(y_label, fontsize=9, color=_GREY)
@@ -242,5 +243,6 @@ def legend(figure: Figure) -> None:
         made.remove()
 
 
-def _with_unit(name: str, unit: str) -> str:
+def with_unit(name: str, unit: str) -> str:
+    """A name with its unit, where there is one."""
     return f"{name} ({unit})" if unit else name

@@ -43,14 +43,17 @@ are given, best responses, equilibria and exploitability.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from array_api_compat import array_namespace
 
 from mesocosm.errors import DynamicsError, InputError, suggestion
+
+if TYPE_CHECKING:
+    from mesocosm.policy import Policy
 
 Array = Any
 """A NumPy array or a torch tensor."""
@@ -110,7 +113,8 @@ class Transition:
 
 @dataclass(frozen=True)
 class Control:
-    """What an agent may choose: a number in [minimum, maximum], in some states only.
+    """What an agent may choose: a number in [minimum, maximum], in some states only. In a diffusion game, without states,
+    one number for each axis.
 
     `neutral` is the control in every other state, and everywhere under the policy `none`.
     """
@@ -130,15 +134,47 @@ class Control:
                 rule="minimum <= neutral <= maximum",
             )
 
+    def check(self, value: float) -> None:
+        """Raise `InputError` for a value that cannot be chosen."""
+        if not self.minimum <= value <= self.maximum:
+            raise InputError(
+                f"constant {value:g}",
+                where="policy",
+                rule=f"'{self.name}' lies between {self.minimum:g} and {self.maximum:g}",
+            )
+
 
 class Game(ABC):
-    """A population game. Subclass `FiniteStateGame`."""
+    """A population game. Subclass `FiniteStateGame`, `DiffusionGame` or `StageGame`."""
 
     channels: ClassVar[tuple[str, ...]]
     """Names of what agents emit, in the order of the last axis of emissions and fields."""
 
     normalise: ClassVar[str] = "sum"
     """`sum`: the field adds up over contacts (contagion); `mean`: it averages over them (opinions, reserves)."""
+
+    def check(self) -> None:
+        """Raise `InputError` for a game that contradicts itself; called once when a run is built."""
+
+    def policies(self, size: int, horizon: float) -> Mapping[str, Policy]:
+        """Policies known in closed form, by the name that scenarios write (`policy: NAME`).
+
+        They are for a population of `size` that plays until time `horizon`.
+        """
+        return {}
+
+    @property
+    def has_costs(self) -> bool:
+        """Whether this game has costs."""
+        return False
+
+    @staticmethod
+    def stack(columns: Sequence[Array], like: Array) -> Array:
+        """Channels side by side: arrays of shape [...] to one of shape [..., channel], in the precision of `like`."""
+        wide = [1.0 * column + 0.0 * like for column in columns]
+        if isinstance(like, np.ndarray):
+            return np.stack(wide, axis=-1)
+        return array_namespace(like).stack(wide, axis=-1)
 
 
 class FiniteStateGame(Game):
@@ -249,11 +285,3 @@ class FiniteStateGame(Game):
             for transition in self.transitions
         )
         return "\n".join(lines)
-
-    @staticmethod
-    def stack(columns: Sequence[Array], like: Array) -> Array:
-        """Channels side by side: arrays of shape [...] to one of shape [..., channel], in the precision of `like`."""
-        wide = [1.0 * column + 0.0 * like for column in columns]
-        if isinstance(like, np.ndarray):
-            return np.stack(wide, axis=-1)
-        return array_namespace(like).stack(wide, axis=-1)

@@ -2,6 +2,8 @@
 
 sup_gap      largest distance over time between the curves of the means
 l2_gap       root mean square over time of that distance
+w1_gap       largest distance over time between the distributions of the agents' places, Wasserstein's of order 1
+w2_gap       the same of order 2
 peak_size    largest value of each replicate, averaged over replicates
 peak_time    the first time at which it is reached, averaged over replicates
 attack_rate  one minus the share still at risk at the end
@@ -14,9 +16,13 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from mesocosm.equilibria import Equilibrium, equilibria_table
+
 MEASURES: Mapping[str, str] = {
     "sup_gap": "largest gap",
     "l2_gap": "root mean square gap",
+    "w1_gap": "W1 distance",
+    "w2_gap": "W2 distance",
     "peak_size": "peak size",
     "peak_time": "peak time",
     "attack_rate": "attack rate",
@@ -37,7 +43,7 @@ class Row:
     ----------
     dynamics, observable, measure: its label, such as `occupancy.I`, and one of `MEASURES`.
     value, reference_value: the measure on either side. For `sup_gap` the two means at the time of the largest distance;
-        NaN for `l2_gap`.
+        NaN for `l2_gap`, `w1_gap` and `w2_gap`.
     gap: the distance between the curves, never negative; for numbers `value - reference_value`.
     low, high: 95 % interval of the gap; NaN where the noise of a side is unknown.
     exceeds_noise: whether the gap is more than the Monte Carlo noise of the two sides; None where that is unknown.
@@ -56,14 +62,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Every dynamics against the one labelled `reference`."""
+    """Every dynamics against the one labelled `reference`, and how far each is from an equilibrium where there are costs."""
 
     reference: str
     rows: tuple[Row, ...] = ()
+    equilibria: tuple[Equilibrium, ...] = ()
 
     def table(self) -> str:
-        """The rows as a plain-text table."""
-        return table_of(self.rows, self.reference)
+        """The rows as a plain-text table, and below it the equilibrium measures."""
+        return tables(self.rows, self.reference, self.equilibria)
 
 
 def _scale(row: Row) -> float:
@@ -117,6 +124,12 @@ def table_of(rows: Iterable[Row], reference: str) -> str:
         return f"nothing to compare with {reference}" if reference else "nothing was compared"
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join(_aligned(line, widths) for line in lines)
+
+
+def tables(rows: Iterable[Row], reference: str, equilibria: Iterable[Equilibrium]) -> str:
+    """The table of the rows, and below it that of the equilibrium measures, where there are any."""
+    below = equilibria_table(equilibria)
+    return table_of(rows, reference) + (f"\n\n{below}" if below else "")
 
 
 def _aligned(line: tuple[str, ...], widths: list[int]) -> str:

@@ -37,6 +37,15 @@ def observables(trajectories: Trajectories) -> dict[str, FloatArray]:
     return found
 
 
+def quantiles_of(trajectories: Trajectories) -> dict[str, FloatArray]:
+    """Recorded quantiles of the agents' places by name of the axis, each of shape [replicate, time, level]."""
+    labelled = trajectories.variables.get("quantile")
+    if labelled is None or labelled.dims != ("replicate", "time", "axis", "level"):
+        return {}
+    values = np.asarray(labelled.values, np.float64)
+    return {str(name): values[:, :, number] for number, name in enumerate(trajectories.coordinates["axis"])}
+
+
 def observable(trajectories: Trajectories, name: str) -> FloatArray:
     """One observable, of shape [replicate, time]; an error lists those that there are."""
     found = observables(trajectories)

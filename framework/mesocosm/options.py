@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainValidator, Tag, ValidationInfo, WithJsonSchema
 
@@ -28,11 +28,27 @@ class Options(BaseModel):
         defer_build=True,  # a module holds the options of many components, and a scenario uses few
     )
 
+    @property
+    def changed(self) -> frozenset[str]:
+        """Names of the options that are not at their defaults.
+
+        For options that mean nothing together with others. Unlike `model_fields_set` it is the same for options that were
+        written out with every default, as a run folder keeps them.
+        """
+        fields = type(self).model_fields.items()
+        return frozenset(
+            name for name, field in fields if getattr(self, name) != field.get_default(call_default_factory=True)
+        )
+
 
 class Reference(Options):
     """`{from: label}`: something of another dynamics of the same scenario."""
 
     from_: str = Field(alias="from", description="label of another dynamics of this scenario")
+
+
+NAME = r"^[a-z][a-z0-9_]*$"
+"""How policies are named: lower case, words joined by underscores."""
 
 
 class PolicyFrom(Reference):
@@ -43,31 +59,6 @@ class ConstantControl(Options):
     """`{constant: value}`: everyone who can choose always chooses this."""
 
     constant: float = Field(description="the control, within the range of the game's control")
-
-
-class LearnFrom(Reference):
-    """`{from: label, until: time}`: learn from the trajectories of another dynamics, or from a table."""
-
-    until: float | None = Field(
-        default=None, gt=0, description="end of the training window; what is later is held out. Default: no hold-out"
-    )
-
-
-def _policy_tag(value: Any) -> str:
-    if isinstance(value, ConstantControl) or (isinstance(value, Mapping) and "constant" in value):
-        return "constant"
-    if isinstance(value, (PolicyFrom, Mapping)):
-        return "from"
-    return "none"
-
-
-PolicyOption = Annotated[
-    Annotated[Literal["none"], Tag("none")]
-    | Annotated[ConstantControl, Tag("constant")]
-    | Annotated[PolicyFrom, Tag("from")],
-    Discriminator(_policy_tag),
-]
-"""`none`, `{constant: value}` or `{from: label}`."""
 
 
 def _locate(value: Any, info: ValidationInfo) -> Any:
@@ -92,6 +83,40 @@ def _locate(value: Any, info: ValidationInfo) -> Any:
 
 DataPath = Annotated[Path, PlainValidator(_locate), WithJsonSchema({"type": "string"})]
 """A file: relative to the scenario, or `data:NAME` under MESOCOSM_DATA. It must exist when the scenario is read."""
+
+
+class PolicyFile(Options):
+    """`{file: path}`: play a policy that an earlier run left in its folder."""
+
+    file: DataPath = Field(description="a file of the folder policies/ of a run")
+
+
+class LearnFrom(Reference):
+    """`{from: label, until: time}`: learn from the trajectories of another dynamics, or from a table."""
+
+    until: float | None = Field(
+        default=None, gt=0, description="end of the training window; what is later is held out. Default: no hold-out"
+    )
+
+
+def _policy_tag(value: Any) -> str:
+    if isinstance(value, ConstantControl) or (isinstance(value, Mapping) and "constant" in value):
+        return "constant"
+    if isinstance(value, PolicyFile) or (isinstance(value, Mapping) and "file" in value):
+        return "file"
+    if isinstance(value, (PolicyFrom, Mapping)):
+        return "from"
+    return "name"
+
+
+PolicyOption = Annotated[
+    Annotated[str, Field(pattern=NAME), Tag("name")]
+    | Annotated[ConstantControl, Tag("constant")]
+    | Annotated[PolicyFrom, Tag("from")]
+    | Annotated[PolicyFile, Tag("file")],
+    Discriminator(_policy_tag),
+]
+"""`none`, another name that the game knows, `{constant: value}`, `{from: label}` or `{file: path}`."""
 
 
 def references(options: Options) -> Iterator[tuple[str, Reference]]:

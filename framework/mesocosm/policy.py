@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mesocosm.errors import InputError
-from mesocosm.game import Control, FiniteStateGame
+from mesocosm.game import Control, FiniteStateGame, Game
 from mesocosm.graph import ContactGraph
 from mesocosm.mixing import Mixing
 
@@ -54,6 +54,11 @@ class ConstantPolicy(Policy):
 
     by_state: FloatArray
 
+    @classmethod
+    def of(cls, value: float) -> ConstantPolicy:
+        """One value, for a game without states."""
+        return cls(np.array([value]))
+
     def control(self, t: float, row: IntArray, state: IntArray, field: FloatArray | None) -> FloatArray:
         shape = np.broadcast_shapes(np.shape(row), np.shape(state))
         return np.broadcast_to(self.by_state[state], shape)
@@ -67,12 +72,7 @@ def no_control(game: FiniteStateGame) -> ConstantPolicy:
 def constant_control(game: FiniteStateGame, value: float) -> ConstantPolicy:
     """The policy `{constant: value}`; an error where the game has no control or the value is out of its range."""
     control = require_control(game)
-    if not control.minimum <= value <= control.maximum:
-        raise InputError(
-            f"constant {value:g}",
-            where="policy",
-            rule=f"'{control.name}' lies between {control.minimum:g} and {control.maximum:g}",
-        )
+    control.check(value)
     by_state = np.full(len(game.states), control.neutral)
     by_state[[game.state_index(name) for name in control.states]] = value
     return ConstantPolicy(by_state)
@@ -151,13 +151,14 @@ class TabulatedPolicy(Policy):
         return np.asarray(result, np.float64)
 
 
-def require_control(game: FiniteStateGame) -> Control:
+def require_control(game: Game) -> Control:
     """The control of a game; an error where agents choose nothing."""
-    if game.control is None:
+    control: Control | None = getattr(game, "control", None)
+    if control is None:
         raise InputError(
             "the game has no control",
             where="policy",
             rule="a policy other than 'none' needs one",
             hint="give the game one (for sir, sis, seir: the option effort)",
         )
-    return game.control
+    return control

@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 
 from mesocosm.clock import Clock
 from mesocosm.device import Device
+from mesocosm.diffusion import DiffusionGame
+from mesocosm.discrete import DiscreteTimeGame
 from mesocosm.errors import InputError
 from mesocosm.game import FiniteStateGame, Game
 from mesocosm.graph import ContactGraph
 from mesocosm.mixing import Mixing
 from mesocosm.seeding import Streams
+from mesocosm.stage import StageGame
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -59,6 +62,27 @@ class Problem:
         """The game, where it has finitely many states; an error where it has not."""
         if not isinstance(self.game, FiniteStateGame):
             raise InputError(f"game {type(self.game).__name__}", where="game", rule="a finite-state game is needed")
+        return self.game
+
+    @property
+    def diffusion_game(self) -> DiffusionGame:
+        """The game, where its agents move in a box; an error where they do not."""
+        if not isinstance(self.game, DiffusionGame):
+            raise InputError(f"game {type(self.game).__name__}", where="game", rule="a diffusion game is needed")
+        return self.game
+
+    @property
+    def discrete_game(self) -> DiscreteTimeGame:
+        """The game, where agents act in steps of discrete time; an error where it is of another kind."""
+        if not isinstance(self.game, DiscreteTimeGame):
+            raise InputError(f"game {type(self.game).__name__}", where="game", rule="a game in discrete time is needed")
+        return self.game
+
+    @property
+    def stage_game(self) -> StageGame:
+        """The game, where everyone acts at once; an error where it is of another kind."""
+        if not isinstance(self.game, StageGame):
+            raise InputError(f"game {type(self.game).__name__}", where="game", rule="a stage game is needed")
         return self.game
 
     def streams(self, label: str) -> Streams:

@@ -16,8 +16,9 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from mesocosm import figures
+from mesocosm import figures, maps
 from mesocosm.dynamics import Labelled, Trajectories
+from mesocosm.equilibria import HEADS
 from mesocosm.measures import MEASURES, MISSING, Row, cells, decimals, is_exact, largest_gap, number
 from mesocosm.results import Results
 from mesocosm.store import RunFolder, write_atomically
@@ -68,6 +69,8 @@ def write_report(
         groups=_groups(results.rows(), unit),
         figures=_figures(trajectories, results.reference, unit),
         summaries=_summaries(trajectories),
+        equilibria=[(row.dynamics, row.cells()) for row in results.equilibria()],
+        equilibrium_heads=HEADS,
         labels=results.labels,
         runs=_runs(manifest),
         facts=_facts(manifest),
@@ -150,6 +153,17 @@ def _figures(trajectories: Mapping[str, Trajectories], reference: str, unit: str
             "Control",
             "What agents choose in each state where they have a choice; lines are means, bands hold 90 % of the replicates.",
             figures.trajectory_figure(trajectories, reference, controls, unit=unit) if controls else None,
+        ),
+        (
+            "Where agents are",
+            "Density of the agents still inside, averaged over replicates; colours on a square-root scale.",
+            maps.density_figure(trajectories, unit=unit),
+        ),
+        ("When agents leave", "Share that leaves per unit time.", maps.exit_figure(trajectories, reference, unit=unit)),
+        (
+            "Value functions",
+            "Expected cost to come of an agent at a time and place, where a solver found it.",
+            maps.value_figure(trajectories, unit=unit),
         ),
         ("Solvers", "What each solver recorded at every iteration.", figures.solver_figure(trajectories, reference)),
         ("Training", "What was recorded at every training step.", figures.training_figure(trajectories, reference)),

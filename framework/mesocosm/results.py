@@ -21,8 +21,9 @@ import numpy as np
 import xarray
 
 from mesocosm.dynamics import Labelled, Trajectories
+from mesocosm.equilibria import Equilibrium, equilibria
 from mesocosm.errors import InputError, StoreError, suggestion
-from mesocosm.measures import MEASURES, Comparison, Row, table_of
+from mesocosm.measures import MEASURES, Comparison, Row, tables
 from mesocosm.store import RunFolder
 
 if TYPE_CHECKING:
@@ -116,8 +117,12 @@ class Results:
         return {label: _trajectories(label, self[label]) for label in self.labels}
 
     def table(self) -> str:
-        """The comparison as a plain-text table."""
-        return table_of(self.rows(), self.reference)
+        """The comparison as a plain-text table, and below it the equilibrium measures."""
+        return tables(self.rows(), self.reference, self.equilibria())
+
+    def equilibria(self) -> list[Equilibrium]:
+        """Cost, exploitability, gain from deviating and the like, of every dynamics that knows a cost."""
+        return equilibria(self.trajectories())
 
     def plot(self, observables: Sequence[str] | None = None) -> Figure:
         """The dynamics overlaid, one panel per observable (by default every occupancy), with 90 % bands of replicates."""

@@ -20,12 +20,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from mesocosm.assessing import assess, can_assess
 from mesocosm.building import Maker
 from mesocosm.checkpoint import Checkpoint
-from mesocosm.dynamics import Context, Dynamics, State, Trajectories
+from mesocosm.dynamics import Context, Dynamics, Labelled, State, Trajectories
 from mesocosm.errors import DynamicsError, InputError, MesocosmError, RunError, ScenarioError
 from mesocosm.plugin import Entry
 from mesocosm.policy import Policy
+from mesocosm.policy_file import pack_policy
 from mesocosm.problem import Problem
 from mesocosm.recorder import Recorder
 from mesocosm.store import RunFolder, peak_memory
@@ -112,7 +114,9 @@ def _run_one(
     with checkpoint:
         state = _advance(guard, tell, dynamics, recorder, checkpoint)
     with guard.at("summing up"):
-        trajectories = recorder.trajectories(dynamics.summary(state))
+        trajectories = recorder.trajectories(_with_measures(dynamics, recorder, dynamics.summary(state)))
+    if folder:
+        _keep_policy(folder, label, dynamics)
     if folder:
         checkpoint.finish(trajectories)
         walls = {"prepare": ready - started, "advance": time.perf_counter() - ready}
@@ -120,6 +124,25 @@ def _run_one(
         folder.update_dynamics(label, status="done", wall_seconds=walls, peak_memory_bytes=peak_memory())
         folder.event("dynamics_finished", label=label, wall_seconds=walls)
     return trajectories
+
+
+def _with_measures(
+    dynamics: Dynamics, recorder: Recorder, summary: Mapping[str, float | Labelled]
+) -> Mapping[str, float | Labelled]:
+    """The summary, and how far the policy that was played is from an equilibrium, where the game has costs."""
+    policy = dynamics.plays() if dynamics.problem.game.has_costs else None
+    if policy is None or not can_assess(dynamics.problem, policy):
+        return summary
+    found = assess(dynamics.problem, policy, recorder.arrays)
+    return {"exploitability": found.exploitability, "consistency": found.consistency, **summary}
+
+
+def _keep_policy(folder: RunFolder, label: str, dynamics: Dynamics) -> None:
+    """Keep the policy that a dynamics found, for `policy: {file: ...}` elsewhere."""
+    policy = dynamics.policy()
+    content = None if policy is None else pack_policy(policy)
+    if content is not None:
+        folder.keep_policy(label, content)
 
 
 def _advance(guard: _Guard, tell: Notify, dynamics: Dynamics, recorder: Recorder, checkpoint: Checkpoint) -> State:

@@ -6,6 +6,7 @@
                   events.jsonl              what happened when, one JSON object a line
                   results.nc, report.html   once the run is done
                   files/<label>/            what a dynamics keeps, such as weights
+                  policies/<label>.npz      the policy that a dynamics found, to be played elsewhere
                   checkpoints/<label>.nc    finished dynamics, while the run goes on
 
 Every file but events.jsonl is written to a temporary name, flushed to disk and renamed: under its final name a file is whole.
@@ -143,6 +144,12 @@ class RunFolder:
         path = self.path / "files" / label
         path.mkdir(parents=True, exist_ok=True)
         return path
+
+    def keep_policy(self, label: str, content: bytes) -> None:
+        """Keep the policy that one dynamics found, as `policies/<label>.npz`."""
+        path = self.path / "policies" / f"{label}.npz"
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, content)
 
     def checkpoint(self, label: str) -> Path:
         """Where the trajectories of a finished dynamics are kept while the run goes on."""

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mesocosm import ContactGraph, InputError, Policy, Problem, Streams
-from mesocosm_agents.arrays import FloatArray, IntArray, StateArray, Wiring
+from mesocosm_agents.arrays import BoolArray, FloatArray, IntArray, StateArray, Wiring
 from mesocosm_agents.kernels import fields
 
 GROUP = "group"
 
 _LARGEST_EXACT = 2.0**16
 """Products of two whole numbers up to here add up without rounding over more contacts than an agent can have."""
+
+_MOST_PAIRS = 2**17
+"""Pairs of agents that are looked at together; it bounds memory, and keeps them in the cache."""
 
 
 def are_whole(values: FloatArray) -> bool:
@@ -65,6 +68,59 @@ class Contacts:
     def field(self, emission: FloatArray) -> FloatArray:
         """Field of every agent: shapes [batch, N, channel] to [batch, N, channel]."""
         return np.asarray(fields(self.wiring, np.ascontiguousarray(emission, np.float64)))
+
+    def pairwise(
+        self, influence: Callable[[FloatArray, FloatArray], FloatArray], places: FloatArray, inside: BoolArray
+    ) -> FloatArray:
+        """Field of every agent where what a contact exposes depends on who looks: shape [batch, N, channel].
+
+        `influence(receiver, sender)` takes two arrays [..., axis] to [..., channel]; `places` are [batch, N, axis]. Agents
+        that are not `inside` [batch, N] expose nothing; they still count in averages.
+        """
+        pairs = self.size**2 if self.wiring.is_complete else len(self.wiring.indices)
+        count = max(1, _MOST_PAIRS // max(1, pairs))
+        add_up = self._all_pairs if self.wiring.is_complete else self._tied_pairs
+        parts = [
+            np.concatenate(
+                list(add_up(influence, places[first : first + count], inside[first : first + count])), axis=1
+            )
+            for first in range(0, len(places), count)
+        ]
+        summed = np.concatenate(parts)
+        return summed / self.wiring.divisor[:, None] if len(self.wiring.divisor) else summed
+
+    def _all_pairs(
+        self, influence: Callable[[FloatArray, FloatArray], FloatArray], places: FloatArray, inside: BoolArray
+    ) -> Iterator[FloatArray]:
+        """On a complete graph: the averages over all others, for one block of agents after the other."""
+        height = max(1, _MOST_PAIRS // (len(places) * self.size))
+        for first in range(0, self.size, height):
+            agents = np.arange(first, min(first + height, self.size))
+            felt = influence(places[:, agents, None, :], places[:, None, :, :]) * inside[:, None, :, None]
+            felt[:, agents - first, agents] = 0.0
+            yield felt.sum(axis=2) / (self.size - 1)
+
+    def _tied_pairs(
+        self, influence: Callable[[FloatArray, FloatArray], FloatArray], places: FloatArray, inside: BoolArray
+    ) -> Iterator[FloatArray]:
+        """On a graph with edges: the weighted sums over contacts, for one block of agents after the other."""
+        indptr, indices, weights = self.wiring.indptr, self.wiring.indices, self.wiring.weights
+        most = max(1, _MOST_PAIRS // len(places))
+        first = 0
+        while first < self.size:
+            last = max(first + 1, int(np.searchsorted(indptr, indptr[first] + most, side="right")) - 1)
+            entries = slice(indptr[first], indptr[last])
+            degrees = np.diff(indptr[first : last + 1])
+            senders, receivers = indices[entries], np.repeat(np.arange(first, last), degrees)
+            felt = influence(places[:, receivers], places[:, senders]) * inside[:, senders, None]
+            if len(weights):
+                felt = felt * weights[entries, None]
+            summed = np.zeros((len(places), last - first, felt.shape[-1]))
+            tied = np.flatnonzero(degrees)
+            if tied.size:
+                summed[:, tied] = np.add.reduceat(felt, indptr[first + tied] - indptr[first], axis=1)
+            yield summed
+            first = last
 
 
 class Graphs:

@@ -20,7 +20,16 @@ class AgentBasedOptions(Options):
         "The error is proportional to it. Default: a tenth of the save interval",
     )
     policy: PolicyOption = Field(
-        default="none", description="what agents choose: none, {constant: value} or {from: label}"
+        default="none",
+        description="what agents choose: none, a name that the game knows (gradient_flow for diffusions), {constant: value}, "
+        "{from: label} or {file: path}",
+    )
+    deviations: int | None = Field(
+        default=None,
+        ge=0,
+        description="agents whose gain from deviating alone is measured, each by one more run of its replicate with the "
+        "same random numbers; 0 for none. Default: one in every replicate where there are costs and a policy is played, "
+        "if agents x replicates x steps are at most 2e7",
     )
     redraw: bool = Field(
         default=False,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,28 +28,55 @@ def respond(play: Play, contacts: Contacts, t: float, states: StateArray) -> tup
     return control, field if np.array_equal(after, emission) else contacts.field(after)
 
 
+Witness = Callable[[float, float, StateArray, FloatArray, FloatArray], None]
+"""Told of every step at its beginning: time, length, states and control [batch, N], field [batch, N, channel]."""
+
+
 class VectorisedEngine(Engine):
     """See the module docstring."""
 
     def advance(self, states: StateArray, interval: Interval) -> FloatArray:
+        game, cost = self.play.game, np.zeros(len(states))
+        for contacts, numbers in self.play.graphs.batches(len(states)):
+            batch, paid = states[numbers], np.zeros(len(numbers))
+
+            def pay(
+                t: float,
+                length: float,
+                now: StateArray,
+                control: FloatArray,
+                field: FloatArray,
+                paid: FloatArray = paid,
+            ) -> None:
+                rate = game.running_cost(t, now, field, control)
+                paid += np.broadcast_to(rate, now.shape).mean(axis=1) * length
+
+            self.advance_some(contacts, numbers, batch, interval, pay if game.has_costs else None)
+            states[numbers], cost[numbers] = batch, paid
+        return cost
+
+    def advance_some(
+        self,
+        contacts: Contacts,
+        numbers: NDArray[np.intp],
+        states: StateArray,
+        interval: Interval,
+        witness: Witness | None,
+    ) -> None:
+        """Advance agents on one graph, [batch, N], in place; `numbers` are their replicates, which decide their random
+        numbers."""
         play = self.play
         count, length = play.substeps(interval)
-        cost = np.zeros(len(states))
-        for contacts, numbers in play.graphs.batches(len(states)):
-            generators = [play.generator(interval, int(number)) for number in numbers]
-            batch = states[numbers]
-            draws = np.empty(batch.shape)
-            for step in range(count):
-                t = interval.start + step * length
-                control, field = respond(play, contacts, t, batch)
-                if play.game.has_costs:
-                    rate = play.game.running_cost(t, batch, field, control)
-                    cost[numbers] += np.broadcast_to(rate, batch.shape).mean(axis=1) * length
-                for generator, row in zip(generators, draws, strict=True):
-                    generator.random(out=row)
-                self._jump(batch, t, length, control, field, draws, numbers)
-            states[numbers] = batch
-        return cost
+        generators = [play.generator(interval, int(number)) for number in numbers]
+        draws = np.empty(states.shape)
+        for step in range(count):
+            t = interval.start + step * length
+            control, field = respond(play, contacts, t, states)
+            if witness is not None:
+                witness(t, length, states, control, field)
+            for generator, row in zip(generators, draws, strict=True):
+                generator.random(out=row)
+            self._jump(states, t, length, control, field, draws, numbers)
 
     def _jump(
         self,

@@ -1,4 +1,4 @@
-"""Reading one column of a CSV file, with the line of every fault."""
+"""Reading columns of a CSV file, with the line of every fault."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import difflib
 import gzip
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -19,15 +19,14 @@ SECONDS_PER_DAY = 86400.0
 
 @dataclass(frozen=True)
 class Row:
-    """One row: where it stands (`file:line`), the text of its time ('' without a time column), and of its value."""
+    """One row: where it stands (`file:line`), and the text of its cells by column."""
 
     where: str
-    time: str
-    value: str
+    cells: Mapping[str, str]
 
 
-def read_rows(path: Path, column: str, time: str | None) -> list[Row]:
-    """The rows of a CSV file (gzip where it ends in .gz), blank lines left out.
+def read_rows(path: Path, columns: Sequence[str]) -> list[Row]:
+    """The rows of a CSV file (gzip where it ends in .gz) in these columns, blank lines left out.
 
     `DataError` for a file that is no text, has no rows, or whose rows do not fit the header, and for unknown columns.
     """
@@ -40,15 +39,13 @@ def read_rows(path: Path, column: str, time: str | None) -> list[Row]:
         raise DataError("no rows", where=str(path), rule="a header row and at least one row are needed")
     header = [name.strip() for name in lines[0][1]]
     where = f"{path}:{lines[0][0]}"
-    value_index = _index(header, column, where)
-    time_index = None if time is None else _index(header, time, where)
+    index = {column: _index(header, column, where) for column in columns}
     for line, cells in lines[1:]:
         if len(cells) != len(header):
             raise DataError(
                 f"{len(cells)} cells", where=f"{path}:{line}", rule=f"the header row names {len(header)} columns"
             )
-        when = "" if time_index is None else cells[time_index].strip()
-        rows.append(Row(f"{path}:{line}", when, cells[value_index].strip()))
+        rows.append(Row(f"{path}:{line}", {column: cells[at].strip() for column, at in index.items()}))
     return rows
 
 
@@ -63,32 +60,33 @@ def number(text: str, where: str, what: str) -> float:
     return value
 
 
-def elapsed(rows: Sequence[Row], start: date | float | None) -> tuple[list[float], bool]:
-    """Times of the rows since the start, and whether they were dates (then in days).
+def elapsed(rows: Sequence[Row], column: str, start: date | float | None) -> tuple[list[float], bool]:
+    """Times of the rows, from a column, since the start, and whether they were dates (then in days).
 
     The first row decides between numbers and dates. `DataError` where a row does not fit, or `start` does not.
     """
-    first = rows[0]
+    where, first = rows[0].where, rows[0].cells[column]
     try:
-        float(first.time)
+        float(first)
     except ValueError:
-        origin = _moment(first) if start is None else start
+        origin = _moment(first, where) if start is None else start
         if not isinstance(origin, date):
-            raise DataError(f"time '{first.time}' and start {origin:g}", where=first.where, rule="both dates") from None
+            raise DataError(f"time '{first}' and start {origin:g}", where=where, rule="both dates") from None
         zero = origin if isinstance(origin, datetime) else datetime(origin.year, origin.month, origin.day)
-        return [(_moment(row) - zero).total_seconds() / SECONDS_PER_DAY for row in rows], True
+        moments = [_moment(row.cells[column], row.where) for row in rows]
+        return [(moment - zero).total_seconds() / SECONDS_PER_DAY for moment in moments], True
     if isinstance(start, date):
-        raise DataError(f"time '{first.time}' and start {start}", where=first.where, rule="both numbers, or both dates")
-    return [number(row.time, row.where, "time") - (start or 0.0) for row in rows], False
+        raise DataError(f"time '{first}' and start {start}", where=where, rule="both numbers, or both dates")
+    return [number(row.cells[column], row.where, "time") - (start or 0.0) for row in rows], False
 
 
-def _moment(row: Row) -> datetime:
+def _moment(text: str, where: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(row.time)
+        moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise DataError(f"time '{row.time}'", where=row.where, rule="a number, or a date like 1978-01-22") from error
+        raise DataError(f"time '{text}'", where=where, rule="a number, or a date like 1978-01-22") from error
     if moment.tzinfo is not None:
-        raise DataError(f"time '{row.time}'", where=row.where, rule="dates without a time zone")
+        raise DataError(f"time '{text}'", where=where, rule="dates without a time zone")
     return moment
 
 

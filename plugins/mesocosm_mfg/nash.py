@@ -1,60 +1,127 @@
-"""The Nash equilibrium of a finite-state game on a closure, by a damped fixed point.
+"""The Nash equilibrium of a finite-state game on a closure, as a fixed point of the field over time.
 
-    a <- (1 - w) a + w BR(flow of a)
+    respond(z) = field of the flow of BR(z)
 
-The flow solves the Kolmogorov equation forward, the best response BR the HJB equation backward. The residual of an iterate
-is the largest |BR - a| over time, type and state; w is halved when the residual has not improved for three iterations.
+BR(z) is the control that is best against the field z, by the HJB equation backward; its flow solves the Kolmogorov equation
+forward. The residual of z is max |respond(z) - z| over time, type and channel, in the units of the field. The field is
+continuous in time even where the control jumps (bang-bang), and it is all that agents feel of each other. The control of an
+iterate is BR(z), and its exploitability is measured against its own flow. The methods of `learning.py` iterate on the
+control a instead; their z is the field of the flow of a.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mesocosm import MeanField, RunError
+from mesocosm import Flow, MeanField, Mixing
+from mesocosm_mfg.fixed_point import Iteration, solve_fixed_point
+from mesocosm_mfg.learning import FictitiousPlay, MirrorDescent, learn
 
 FloatArray = NDArray[np.float64]
+Report = Callable[[int, float], None]
 
-SMALLEST_DAMPING, PATIENCE = 1 / 256, 3
+WHERE = "Nash equilibrium"
 
 
 @dataclass(frozen=True, eq=False)
 class Equilibrium:
-    """What the iteration ended with: the control [node, type, state], and the residual of every iterate."""
+    """What the iteration ended with.
+
+    Attributes
+    ----------
+    control: shape [node, type, state]. flow: the flow of the population that plays it.
+    residuals, exploitabilities: of every iterate, shape [iteration]; the last are those of `control`.
+    converged: whether the last residual is below the tolerance.
+    """
 
     control: FloatArray
+    flow: Flow
     residuals: FloatArray
+    exploitabilities: FloatArray
     converged: bool
 
 
-def solve_nash(
-    model: MeanField, *, tolerance: float, iterations: int, damping: float, report: Callable[[int, float], None]
-) -> Equilibrium:
-    """Iterate from the neutral control until the residual is below `tolerance`, or `iterations` are used up.
+class FieldResponse:
+    """The map `respond` of a model; keeps the control and the flow of its last evaluation."""
 
-    `report(iteration, residual)` is called after each. Raises `RunError` where the residual is not a number.
+    def __init__(self, model: MeanField, flow: Flow, control: FloatArray) -> None:
+        self.model, self.flow, self.control = model, flow, control
+
+    def __call__(self, field: FloatArray) -> FloatArray:
+        _, self.control = self.model.best_response(replace(self.flow, field=field))
+        self.flow = self.model.flow(self.control)
+        return self.flow.field
+
+    def exploitability(self, field: FloatArray) -> float:
+        """Of the control of the last evaluation, which was at `field`."""
+        return self.model.exploitability(self.flow, self.control)
+
+
+def solve_nash(model: MeanField, start: FloatArray, settings: Iteration, report: Report) -> Equilibrium:
+    """Iterate from the flow of the control `start`, [node, type, state], by the method of the settings.
+
+    Raises `RunError` where the residual is not a number.
     """
-    control, residuals = model.neutral(), []
-    lowest, stalled = np.inf, 0
-    for iteration in range(iterations):
-        _, best = model.best_response(model.flow(control))
-        residual = float(np.abs(best - control).max())
-        if not np.isfinite(residual):
-            raise RunError(
-                f"the residual is {residual} at iteration {iteration}",
-                where="Nash equilibrium",
-                hint="use a smaller step, or check the costs",
-            )
-        residuals.append(residual)
-        report(iteration, residual)
-        if residual < tolerance:
-            return Equilibrium(control, np.array(residuals), converged=True)
-        stalled = 0 if residual < lowest else stalled + 1
-        lowest = min(lowest, residual)
-        if stalled >= PATIENCE:
-            damping, stalled = max(damping / 2, SMALLEST_DAMPING), 0
-        control = (1 - damping) * control + damping * best
-    return Equilibrium(control, np.array(residuals), converged=False)
+    if settings.method in ("mirror_descent", "fictitious_play"):
+        mirror = settings.method == "mirror_descent"
+        learner = MirrorDescent(model, settings.damping) if mirror else FictitiousPlay(model)
+        learned = learn(model, start, learner, settings, report, WHERE)
+        return Equilibrium(
+            learned.control, learned.flow, learned.residuals, learned.exploitabilities, learned.converged
+        )
+    flow = model.flow(start)
+    respond = FieldResponse(model, flow, start)
+    reached = solve_fixed_point(
+        respond,
+        flow.field,
+        settings,
+        report=report,
+        exploitability=respond.exploitability,
+        project=_of_same_sign(model),
+        where=WHERE,
+    )
+    return Equilibrium(respond.control, respond.flow, reached.residuals, reached.exploitabilities, reached.converged)
+
+
+def solve_in_steps(
+    model: MeanField, start: FloatArray, settings: Iteration, continuation: int, report: Report
+) -> Equilibrium:
+    """Solve with 1/n, 2/n, ..., n/n of the mixing, each from the control of the one before.
+
+    The residuals and exploitabilities of all are put together in their order; the rest is that of the last.
+    """
+    residuals: list[FloatArray] = []
+    exploitabilities: list[FloatArray] = []
+    control = start
+    for number in range(1, continuation + 1):
+        part = replace(model, mixing=_scaled(model.mixing, number / continuation))
+        found = solve_nash(part, control, settings, report)
+        control = found.control
+        residuals.append(found.residuals)
+        exploitabilities.append(found.exploitabilities)
+    return replace(found, residuals=np.concatenate(residuals), exploitabilities=np.concatenate(exploitabilities))
+
+
+def _scaled(mixing: Mixing, share: float) -> Mixing:
+    if share == 1.0:
+        return mixing
+    matrix = None if mixing.matrix is None else share * mixing.matrix
+    return replace(mixing, matrix=matrix, left=None if mixing.left is None else share * mixing.left)
+
+
+def _of_same_sign(model: MeanField) -> Callable[[FloatArray], FloatArray]:
+    """Clips fields to what a channel can be whose emission is never negative, or never positive."""
+    game, control = model.game, model.game.control
+    levels = np.linspace(control.minimum, control.maximum, 9) if control else np.ones(1)
+    states = np.arange(len(game.states))
+    emissions = np.stack(
+        [game.emission(t, states, np.full(len(states), level)) for level in levels for t in model.nodes[[0, -1]]]
+    )
+    low = np.where((emissions >= 0).all(axis=(0, 1)), 0.0, -np.inf)
+    high = np.where((emissions <= 0).all(axis=(0, 1)), 0.0, np.inf)
+    high = np.where(low == 0.0, np.inf, high)
+    return lambda field: field.clip(low, high)

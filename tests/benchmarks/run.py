@@ -1,4 +1,4 @@
-"""`make bench`: wall times as ratios, into the table of docs/benchmarks.md.
+"""`make bench`: wall times as ratios, and games in discrete time against MFGLib, into the tables of docs/benchmarks.md.
 
 Both sides of a ratio run by turns in this process, so that whatever else the machine does falls on both.
 """
@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import bench_games
 
 import mesocosm
 
@@ -86,7 +88,7 @@ def rounded(value: float) -> str:
 
 
 def main() -> None:
-    """Measure every pair, print the table and write it into the page."""
+    """Measure every pair and every game, print the tables and write them into the page."""
     found = timers()
     lines = ["| ratio of wall times | median | range |", "|---|---|---|"]
     for pair in PAIRS:
@@ -94,7 +96,8 @@ def main() -> None:
         lines.append(f"| {pair.what} | {rounded(median)} | {rounded(low)} to {rounded(high)} |")
         print(lines[-1], flush=True)
     about = f"Python {platform.python_version()}, {platform.machine()}, {REPETITIONS} repetitions, SIR with 400 agents."
-    table = "\n".join([*lines, "", about, ""])
+    games = "\n".join(bench_games.rows())
+    table = "\n".join([*lines, "", about, "", games, ""])
     text = PAGE.read_text(encoding="utf-8")
     PAGE.write_text(MARKS.sub(lambda mark: f"{mark[1]}{table}{mark[2]}", text), encoding="utf-8")
     print(f"written to {PAGE}")

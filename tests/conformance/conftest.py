@@ -37,7 +37,7 @@ for _name in ("reference_dynamics", "broken_dynamics", "broken_laws"):
 def broken() -> Registry:
     """The games and builders with one fault each, as objects of this process."""
     registry = Registry()
-    for name in ("broken_games", "broken_graphs"):
+    for name in ("broken_games", "broken_diffusions", "broken_graphs"):
         assert registry.add(_module(name), name, "tests", "").status == "loaded"
     return registry
 

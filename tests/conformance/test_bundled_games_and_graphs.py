@@ -30,6 +30,29 @@ GAMES: list[tuple[str, dict[str, Any], set[str]]] = [
     ("seir", {"beta": 0.3, "gamma": 0.1, "sigma": 0.2, "effort": EFFORT}, set()),
 ]
 
+ON_A_LINE = {"a_periodic_axis_has_no_seam"}
+NO_CHOICE = {"the_best_control_minimises"}
+SPATIAL = {"scheduled": 3, "quorum": 0.9, "sigma": 1, "start": {"normal": [-3, 0.5]}}
+
+GAMES += [
+    ("effort", {}, set()),
+    ("vaccination", {}, set()),
+    ("meeting", SPATIAL, ON_A_LINE),
+    ("meeting", {"form": "static", "scheduled": 12}, set()),
+    ("el_farol", {}, set()),
+    ("interbank", {"correlation": 0.2}, ON_A_LINE),
+    ("torus", {}, set()),
+    ("congestion", {"bandwidth": 0.1}, ON_A_LINE),
+    ("opinion", {}, ON_A_LINE | NO_CHOICE),
+    ("opinion", {"controlled": True}, ON_A_LINE),
+    ("synchronisation", {}, NO_CHOICE),
+    ("synchronisation", {"controlled": True}, set()),
+    ("rock_paper_scissors", {}, set()),
+    ("left_right", {}, set()),
+    ("susceptible_infected", {}, set()),
+    ("beach_bar", {}, set()),
+]
+
 GRAPHS: list[tuple[str, dict[str, Any], int | None, set[str]]] = [
     ("complete", {}, 60, LAW | WEIGHTS | ATTRIBUTES | FIXED),
     ("erdos_renyi", {"mean_degree": 6}, 60, WEIGHTS | ATTRIBUTES),

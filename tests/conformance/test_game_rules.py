@@ -9,14 +9,15 @@ import pytest
 from mesocosm import Registry
 from mesocosm.testing import ConformanceError, check_game, game_checks
 from mesocosm.testing.entry import ENTRY_RULES
-from mesocosm.testing.games import GAME_RULES
+from mesocosm.testing.games import DIFFUSION_GAME_RULES, GAME_RULES
 
 RULES = [rule.name for rule in GAME_RULES if rule not in ENTRY_RULES]
+DIFFUSION_RULES = [rule.name for rule in DIFFUSION_GAME_RULES if rule not in ENTRY_RULES]
 IN_PROCESS = {"registers_lightly", "options_stay_light", "loads_with_only_what_it_declares"}
 CHOICE = {"control_is_a_range", "best_control_is_a_control", "best_control_minimises"}
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", [*RULES, *DIFFUSION_RULES])
 def test_a_broken_game_breaks_its_rule(broken: Registry, ended: Any, name: str) -> None:
     """Catches a rule that overlooks its fault, and one that fails for the fault of another."""
     found = ended(game_checks(name, registry=broken))
@@ -26,7 +27,7 @@ def test_a_broken_game_breaks_its_rule(broken: Registry, ended: Any, name: str) 
 def test_every_rule_has_a_broken_game(broken: Registry) -> None:
     """Catches a rule that nothing was ever held against, and a broken game that is not looked at."""
     names = {entry.component.name for entry in broken.entries("game")}
-    assert names == {*RULES, "sound", "choosing", "no_table"}
+    assert names == {*RULES, *DIFFUSION_RULES, "sound", "choosing", "no_table", "sound_diffusion", "turning"}
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,8 @@ def test_every_rule_has_a_broken_game(broken: Registry) -> None:
         ("sound", {"at_risk_is_a_state", *CHOICE}),
         ("choosing", {"at_risk_is_a_state"}),
         ("no_table", set(RULES)),
+        ("sound_diffusion", {"a_periodic_axis_has_no_seam"}),
+        ("turning", set()),
     ],
 )
 def test_a_sound_game_breaks_none(broken: Registry, ended: Any, name: str, silent: set[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -162,6 +163,11 @@ class Shell:
                 return self.mesocosm(words)
         if words[:1] == ["cd"]:
             self.monkeypatch.chdir(words[1])
+        elif words[:1] == ["mkdir"]:
+            Path(words[1]).mkdir()
+        elif words[:1] == ["cp"]:
+            (source,) = Path().glob(words[1])
+            shutil.copy(source, words[2])
         elif words[:2] == ["pip", "install"] and Path("pyproject.toml").is_file():
             self.install()
         return 0, ("", "")

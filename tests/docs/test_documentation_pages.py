@@ -17,6 +17,7 @@ PAGES = [
     "tutorial.md",
     "gallery.md",
     "howto/compare.md",
+    "howto/find-an-equilibrium.md",
     "howto/fit-data.md",
     "howto/use-a-gpu.md",
     "howto/write-a-game.md",

@@ -19,7 +19,7 @@ from mesocosm.cli import cli
 from mesocosm.testing.check import Rule
 from mesocosm.testing.dynamics_kit import DYNAMICS_RULES
 from mesocosm.testing.entry import ENTRY_RULES
-from mesocosm.testing.games import GAME_RULES
+from mesocosm.testing.games import DIFFUSION_GAME_RULES, GAME_RULES
 from mesocosm.testing.graphs import GRAPH_RULES
 
 
@@ -201,6 +201,19 @@ def test_every_bundled_component_is_in_the_reference(site: Path) -> None:
             assert cells[1:4] == [cls.follows, ", ".join(cls.devices), {True: "yes", False: "no"}[cls.stochastic]]
 
 
+def test_every_bundled_game_is_described(site: Path, root: Path) -> None:
+    """Catches a game without equations, source or units, and one whose equilibrium no scenario of the gallery shows."""
+    from games import games_reference
+
+    registry = Registry.discover()
+    text = games_reference(registry, root / "scenarios")
+    for entry in registry.entries("game"):
+        if entry.plugin.distribution == "mesocosm":
+            own = section(text, entry.component.name, 2)
+            for words in ("```", "Source", "gallery.md#"):
+                assert words in own, f"{entry.component.name}: {words}"
+
+
 def test_every_rule_is_in_the_reference(site: Path) -> None:
     """Catches a rule that the page leaves out, or shows without what it detects, and a group that it does not explain."""
     from docstrings import escape
@@ -208,7 +221,8 @@ def test_every_rule_is_in_the_reference(site: Path) -> None:
 
     text = rules_reference()
     assert {rule.group for rule in DYNAMICS_RULES} == set(GROUPS)
-    for rules, kind in ((DYNAMICS_RULES, "Dynamics"), (GAME_RULES, "Games"), (GRAPH_RULES, "Contact graphs")):
+    kinds = {"Dynamics": DYNAMICS_RULES, "Games": GAME_RULES, "Diffusion games": DIFFUSION_GAME_RULES}
+    for kind, rules in {**kinds, "Contact graphs": GRAPH_RULES}.items():
         for rule in rules:
             own = section(text, "Every component" if rule in ENTRY_RULES else kind, 2)
             line = row(own, rule.name)
@@ -219,7 +233,7 @@ def test_every_rule_is_in_the_reference(site: Path) -> None:
 
 def test_every_rule_belongs_to_a_kit() -> None:
     """Catches a rule that was written and that no kit runs."""
-    known = {*DYNAMICS_RULES, *GAME_RULES, *GRAPH_RULES}
+    known = {*DYNAMICS_RULES, *GAME_RULES, *DIFFUSION_GAME_RULES, *GRAPH_RULES}
     for found in pkgutil.iter_modules(testing.__path__):
         module = importlib.import_module(f"mesocosm.testing.{found.name}")
         for value in vars(module).values():

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from mesocosm import (
     Clock,
@@ -167,3 +168,106 @@ def test_dates_need_a_unit_of_days(outbreak: Path) -> None:
     """Catches days that are read as weeks."""
     with pytest.raises(InputError, match="week"):
         table(outbreak, school(unit="week"), time="date").check()
+
+
+GROUPS = "who,round,size,room,came\nb,1,4,2,3\na,1,5,2,2\na,2,5,4,\na,3,5,4,1\nb,2,4,2,1\n"
+SHARE = {"column": "came", "over": "size"}
+
+
+def groups(file: Path, quantities: dict[str, Any], text: str = GROUPS, **options: Any) -> Table:
+    file.write_text(text)
+    chosen = {"time": "round", "start": 1, "replicate": "who", **options}
+    parsed = TableOptions.model_validate(
+        {"file": str(file), "quantities": quantities, **chosen}, context={"folder": str(file.parent)}
+    )
+    return Table(school(end=3), parsed, Context("observed", Streams(1, "observed")))
+
+
+def test_quantities_of_groups(tmp_path: Path) -> None:
+    """Catches groups or rounds mixed up, a wrong difference, a wrong sign, and blanks read as 0 or kept out of nothing."""
+    quantities = {
+        "share": SHARE,
+        "excess": {"column": "came", "minus": "room", "over": "size"},
+        "missed": {"column": "came", "minus": "room", "over": 10, "absolute": True},
+        "mean": {**SHARE, "so_far": True},
+    }
+    model = groups(tmp_path / "groups.csv", quantities)
+    model.check()
+    assert model.replicates == 2
+    assert model.dimensions() == dict.fromkeys(quantities, ("replicate",))
+    rows = [model.observe(save) for save in range(4)]
+    found = {name: np.stack([row[name] for row in rows], axis=1) for name in quantities}
+    nan = np.nan
+    np.testing.assert_allclose(found["share"], [[0.75, 0.25, nan, nan], [0.4, nan, 0.2, nan]])
+    np.testing.assert_allclose(found["excess"], [[0.25, -0.25, nan, nan], [0.0, nan, -0.6, nan]])
+    np.testing.assert_allclose(found["missed"], [[0.1, 0.1, nan, nan], [0.0, nan, 0.3, nan]])
+    np.testing.assert_allclose(found["mean"], [[0.75, 0.5, nan, nan], [0.4, nan, 0.3, nan]])
+
+
+def test_without_a_column_of_replicates_there_is_one(tmp_path: Path) -> None:
+    """Catches a table of quantities that needs groups."""
+    model = groups(tmp_path / "g.csv", {"share": SHARE}, "round,size,came\n1,4,3\n2,4,1\n", replicate=None)
+    model.check()
+    assert [model.observe(save)["share"].tolist() for save in (0, 1)] == [[0.75], [0.25]]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "words"),
+    [
+        ("b,2,4,2,1", "b,2,4,2,few", 6, "'few'"),
+        ("b,2,4,2,1", "b,2,0,2,1", 6, "divided by 0"),
+        ("b,2,4,2,1", "b,1,4,2,1", 6, "time 1 again"),
+        ("b,2,4,2,1", "b,9,4,2,1", 6, "not saved"),
+        ("size", "people", 1, "column 'size' is missing"),
+        ("who", "group", 1, "column 'who' is missing"),
+    ],
+)
+def test_a_fault_among_quantities_names_its_line(tmp_path: Path, old: str, new: str, line: int, words: str) -> None:
+    """Catches faults of groups that are passed over."""
+    file = tmp_path / "groups.csv"
+    with pytest.raises(DataError, match=words) as caught:
+        groups(file, {"share": SHARE}, GROUPS.replace(old, new)).check()
+    assert caught.value.where == f"{file}:{line}"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"quantities": {"share": SHARE}, "scale": 2}, "scale: leave it out"),
+        ({"quantities": {"share": SHARE}, "replicate": "who"}, "needs quantities, and a time column"),
+        ({"observable": "occupancy.I", "column": "came", "time": "round", "replicate": "who"}, "needs quantities"),
+        ({"column": "came"}, "observable and column, or quantities"),
+    ],
+)
+def test_options_of_a_table_that_contradict_each_other(tmp_path: Path, options: dict[str, Any], words: str) -> None:
+    """Catches an option that would be ignored."""
+    file = tmp_path / "groups.csv"
+    file.write_text(GROUPS)
+    with pytest.raises(ValidationError, match=words):
+        TableOptions.model_validate({"file": str(file), **options}, context={"folder": str(tmp_path)})
+
+
+def test_people_in_the_bar(data_folder: Path) -> None:
+    """Catches the 51 groups of the El Farol experiment misread: their means over rounds 1 to 50, counted independently."""
+    quantities = {
+        "attendance": {"column": "attendance", "over": "num_players"},
+        "imbalance": {"column": "attendance", "minus": "capacity", "over": "num_players", "absolute": True},
+    }
+    parsed = TableOptions.model_validate(
+        {
+            "file": "data:behaviour/el_farol_human_attendance.csv",
+            "quantities": quantities,
+            "time": "round",
+            "start": 1,
+            "replicate": "session",
+        },
+        context={"data": str(data_folder)},
+    )
+    model = Table(school(end=89), parsed, Context("humans", Streams(1, "humans")))
+    attendance, imbalance = model.observed["attendance"], model.observed["imbalance"]
+    assert attendance.shape == (51, 90)
+    assert np.isnan(attendance[:23, 50:]).all()
+    assert not np.isnan(attendance[:, :50]).any()
+    assert not np.isnan(attendance[23:]).any()
+    assert attendance[:, :50].mean() == pytest.approx(0.5560855614973262, rel=1e-12)
+    assert imbalance[:, :50].mean() == pytest.approx(0.17155097190391302, rel=1e-12)

@@ -125,6 +125,7 @@ def test_report_has_every_part(results, tmp_path):
     page = page_of(results, tmp_path, sections=[("Extra & more", "<p>by a <em>plugin</em></p>")])
     assert page.headings == [
         "Comparison with agents",
+        "Costs and equilibrium",
         "Trajectories",
         "Control",
         "Solvers",

@@ -193,7 +193,9 @@ def test_table_states_every_row():
     """Would catch rows that are lost from the table for people, and digits beyond what the interval supports."""
     found = results()
     table = found.table()
-    assert len(table.splitlines()) == 1 + len(found.rows())
+    comparison, _, equilibria = table.partition("\n\n")
+    assert len(comparison.splitlines()) == 1 + len(found.rows())
+    assert len(equilibria.splitlines()) == 1 + len(found.equilibria())
     assert "zeta" in table.splitlines()[0]
     assert MISSING in table
 

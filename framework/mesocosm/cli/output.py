@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from mesocosm.equilibria import Equilibrium, equilibria_table
 from mesocosm.hooks import hookimpl
 from mesocosm.measures import MEASURES, Comparison, Row, cells
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from mesocosm.registry import Registry
     from mesocosm.results import Results
 
-SHOWN = ("sup_gap", "peak_size", "peak_time", "attack_rate", "cost")
+SHOWN = ("sup_gap", "w1_gap", "peak_size", "peak_time", "attack_rate", "cost")
 """Measures on the terminal; the report has all of them."""
 
 COLUMNS = {"": 12, "value": 7, "reference": 9, "gap": 7, "95 % interval": 17, "noise": 7}
@@ -81,6 +82,7 @@ def print_results(results: Results) -> None:
         console.print(f"\n{results.attributes['name']}: how far from '{results.reference}'?")
         print_rows(console, results.rows())
         console.print()
+    print_equilibria(console, results.equilibria())
     for line in _solver_lines(results):
         console.print(line, highlight=False)
     if results.folder is not None:
@@ -94,6 +96,8 @@ def print_comparison(comparison: Comparison) -> None:
     console = Console()
     console.print(f"how far from '{comparison.reference}'?", soft_wrap=True)
     print_rows(console, comparison.rows)
+    console.print()
+    print_equilibria(console, comparison.equilibria)
 
 
 def print_rows(console: Console, rows: Iterable[Row]) -> None:
@@ -119,6 +123,15 @@ def print_rows(console: Console, rows: Iterable[Row]) -> None:
         console.print(table, crop=False)
 
 
+def print_equilibria(console: Console, measures: Sequence[Equilibrium]) -> None:
+    """Costs, and how far each policy is from an equilibrium; nothing where there are no costs."""
+    text = equilibria_table(measures)
+    if text:
+        console.print("what it costs per agent, and what deviating would save", soft_wrap=True)
+        console.print(text, highlight=False, soft_wrap=True)
+        console.print()
+
+
 def _line(row: Row) -> tuple[str, ...]:
     """The cells of a row, in the order of `COLUMNS`."""
     name = MEASURES[row.measure]
@@ -136,9 +149,6 @@ def _solver_lines(results: Results) -> list[str]:
             verdict = "converged" if float(data["converged"]) else "NOT converged"
             residual = float(data["residual"][-1])
             lines.append(f"{label}: {verdict} in {int(data['iterations'])} iterations, residual {residual:.1e}")
-        if "exploitability" in data and data["exploitability"].ndim == 0:
-            value, gain = float(data["value"]), float(data["exploitability"])
-            lines.append(f"{label}: cost per agent {value:.5g}, of which a best response would save {gain:.1e}")
         if "heldout_score" in data:
             own = float(data["heldout_score"].mean())
             others = ", ".join(

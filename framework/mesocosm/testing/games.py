@@ -8,7 +8,8 @@
     def test_conformance(check):
         check()
 
-The rules about tables do not apply to a game without one.
+A game with finitely many states is held to the rules about its table, a diffusion game to those about its box, drift and
+choice; every other game to the rules of every component.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mesocosm import Registry
-from mesocosm.testing.check import Check, Outcome, Rule, checks_of, run_checks
+from mesocosm import DiffusionGame, DiscreteTimeGame, Game, Registry, StageGame
+from mesocosm.testing.check import Check, NotApplicable, Outcome, Rule, checks_of, run_checks
+from mesocosm.testing.diffusion_rules import DIFFUSION_RULES
 from mesocosm.testing.entry import ENTRY_RULES
 from mesocosm.testing.game_flow import FLOW_RULES
 from mesocosm.testing.game_functions import FUNCTION_RULES
@@ -27,7 +29,21 @@ from mesocosm.testing.game_table import TABLE_RULES
 __all__ = ["GAME_RULES", "GameSubject", "check_game", "game_checks"]
 
 GAME_RULES: tuple[Rule[Any], ...] = (*ENTRY_RULES, *TABLE_RULES, *FUNCTION_RULES, *FLOW_RULES)
-"""What every game must do."""
+"""What a game with a table of transitions must do."""
+
+DIFFUSION_GAME_RULES: tuple[Rule[Any], ...] = (*ENTRY_RULES, *DIFFUSION_RULES)
+"""What a diffusion game must do."""
+
+
+def _rules_for(subject: GameSubject) -> tuple[Rule[Any], ...]:
+    """The rules for a kind of game; those about tables where none can be made, which the kit then says."""
+    try:
+        game: Game = subject.game()
+    except NotApplicable:
+        return GAME_RULES
+    if isinstance(game, DiffusionGame):
+        return DIFFUSION_GAME_RULES
+    return ENTRY_RULES if isinstance(game, (StageGame, DiscreteTimeGame)) else GAME_RULES
 
 
 def game_checks(
@@ -47,7 +63,8 @@ def game_checks(
 
     Raises `InputError` for a name or an option that is not there, and for an expected failure without a reason.
     """
-    return checks_of(GAME_RULES, game_subject(name, options, registry), expected_failures)
+    subject = game_subject(name, options, registry)
+    return checks_of(_rules_for(subject), subject, expected_failures)
 
 
 def check_game(

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from mesocosm import MeanField, RunError, half_step_grid
+from mesocosm.equilibrium import MeanField, half_step_grid
+from mesocosm.errors import RunError
 
 FloatArray = NDArray[np.float64]
 
