@@ -148,7 +148,7 @@ class DiffusionGame(Game):
             raise NotImplementedError(f"{type(self).__name__} must write influence")
         result: Any = 1.0
         for number, axis in enumerate(self.axes):
-            result = result * _smoothing(axis, self.bandwidth, receiver[..., number], sender[..., number])
+            result = result * smoothing(axis, self.bandwidth, receiver[..., number], sender[..., number])
         return result[..., None]
 
     def running_cost(self, t: Array, state: Array, field: Array, control: Array) -> Array:
@@ -224,7 +224,7 @@ class DiffusionGame(Game):
                 raise InputError(f"{door}", where=where, rule="a door needs two axes, and starts before it stops")
 
 
-def _smoothing(axis: Axis, width: float, receiver: Array, sender: Array) -> Array:
+def smoothing(axis: Axis, width: float, receiver: Array, sender: Array) -> Array:
     """The Gaussian of one axis, with its images at the sides."""
     images = [sender]
     if axis.is_periodic:

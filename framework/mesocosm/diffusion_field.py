@@ -79,7 +79,7 @@ class DiffusionField:
     cells: tuple[int, ...]
     times: FloatArray
     strength: float = 1.0
-    parts: int = 1
+    parts: int = 16
 
     @cached_property
     def middles(self) -> list[float]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from mesocosm.diffusion import DiffusionGame, _smoothing
+from mesocosm.diffusion import DiffusionGame, smoothing
 from mesocosm.state_grid import StateGrid
 
 FloatArray = NDArray[np.float64]
@@ -50,7 +50,7 @@ def kernel_of(game: DiffusionGame, grid: StateGrid, times: FloatArray) -> Kernel
 def _gaussian(game: DiffusionGame, grid: StateGrid) -> Kernel:
     """The smoothed density: one matrix for each axis."""
     matrices = [
-        np.asarray(_smoothing(axis, game.bandwidth, here.nodes[:, None], here.nodes[None, :]), np.float64)
+        np.asarray(smoothing(axis, game.bandwidth, here.nodes[:, None], here.nodes[None, :]), np.float64)
         for axis, here in zip(game.axes, grid.axes, strict=True)
     ]
 

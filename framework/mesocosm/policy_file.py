@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mesocosm.discrete import DiscretePolicy
 from mesocosm.errors import InputError, StoreError
 from mesocosm.feedback import GridPolicy, Unmoved
 from mesocosm.policy import ConstantPolicy, Policy, TabulatedPolicy
@@ -35,6 +36,8 @@ def pack_policy(policy: Policy) -> bytes | None:
         arrays = {"times": policy.times, "values": policy.values, "periods": np.array(policy.periods)}
         arrays |= {f"nodes_{number}": nodes for number, nodes in enumerate(policy.nodes)}
         arrays |= {"channel": np.array(policy.channel), "origin": np.array(policy.origin)}
+    elif isinstance(policy, DiscretePolicy):
+        arrays = {"times": policy.times, "probabilities": policy.probabilities}
     elif isinstance(policy, ConstantPolicy):
         arrays = {"by_state": policy.by_state}
     elif isinstance(policy, Unmoved):
@@ -77,6 +80,8 @@ def _unpack(arrays: dict[str, Any]) -> Policy:
         return GridPolicy(
             arrays["times"], nodes, periods, arrays["values"], int(arrays["channel"]), float(arrays["origin"])
         )
+    if kind == "DiscretePolicy":
+        return DiscretePolicy(arrays["times"], arrays["probabilities"])
     if kind == "ConstantPolicy":
         return ConstantPolicy(arrays["by_state"])
     if kind == "Unmoved":

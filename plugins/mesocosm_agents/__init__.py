@@ -11,5 +11,5 @@ def mesocosm_components():  # type: ignore[no-untyped-def]
         factory="mesocosm_agents.dynamics:AgentBased",
         options="mesocosm_agents.options:AgentBasedOptions",
         requires=("mesa", "numba"),
-        summary="every agent on the contact graph, in synchronous time steps; the reference for the other dynamics",
+        summary="every agent on the contact graph: jumps, diffusions or rounds; the reference for the other dynamics",
     )

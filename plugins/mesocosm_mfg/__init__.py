@@ -10,7 +10,7 @@ def mesocosm_components():  # type: ignore[no-untyped-def]
         name="classical_mfg",
         factory="mesocosm_mfg.classical:ClassicalMFG",
         options="mesocosm_mfg.options:ClassicalMFGOptions",
-        summary="mean-field equations and Nash equilibrium of a finite-state game on a closure",
+        summary="mean-field equations and equilibria: finite states on a closure, diffusions on a grid, games in rounds",
     )
     yield Component(
         kind="dynamics",

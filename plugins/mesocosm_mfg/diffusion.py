@@ -38,8 +38,8 @@ from mesocosm_mfg.options import NASH
 FloatArray = NDArray[np.float64]
 
 CELLS = {1: 400, 2: 64}
-LEAST_STEPS, PARTS = {1: 1000, 2: 200}, 16
-"""Time steps over the horizon where no `step` is given, and implicit steps in each. In 1-D the reference numbers
+LEAST_STEPS = {1: 1000, 2: 200}
+"""Time steps over the horizon where no `step` is given, by dimension. In 1-D the reference numbers
 of the meeting and inter-bank games then come out to one part in a thousand."""
 
 LARGEST_FLOW = 2**27
@@ -144,7 +144,7 @@ class DiffusionMFG(ClassicalMFG):
         strength = float(mixing.field(np.ones((1, 1)))[0, 0])
         saves = self.problem.clock.times
         times = np.linspace(0.0, saves[-1], (len(saves) - 1) * self._steps + 1)
-        return DiffusionField(self._game, self.cells, times, strength, PARTS)
+        return DiffusionField(self._game, self.cells, times, strength)
 
     @cached_property
     def marginals(self) -> Marginals:
@@ -224,6 +224,7 @@ class DiffusionMFG(ClassicalMFG):
             found["value"] = self.value
             if self._is_ergodic:
                 found["ergodic_constant"] = -self.value
+                found["consistency"] = float("nan")  # it starts at rest, and not where the game does
         if self.exploitability is not None:
             found["exploitability"] = self.exploitability
         if self.equilibrium is not None:

@@ -34,7 +34,7 @@ class DiscreteMFG(ClassicalMFG):
     """
 
     def check(self) -> None:
-        given = self.options.changed - {"closure"}
+        given = set(self.options.changed) - {"closure"}
         if self.options.closure != "homogeneous":
             given.add("closure")
         unknown = sorted(given - MEANINGFUL)

@@ -62,7 +62,10 @@ class ClassicalMFGOptions(Options):
         description="finite states: also find the control that is best for all together, and the price of anarchy",
     )
     step: float | None = Field(
-        default=None, gt=0, description="largest time step; default: halved until the flow changes by less than 1e-7"
+        default=None,
+        gt=0,
+        description="largest time step; default for finite states: halved until the flow changes by less than 1e-7; for "
+        "diffusions: 1000 steps over the horizon, 200 in 2-D",
     )
 
 

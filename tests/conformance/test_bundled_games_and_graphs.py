@@ -36,7 +36,7 @@ SPATIAL = {"scheduled": 3, "quorum": 0.9, "sigma": 1, "start": {"normal": [-3, 0
 
 GAMES += [
     ("effort", {}, set()),
-    ("vaccination", {}, set()),
+    ("vaccination", {}, {"at_risk_is_a_state"}),
     ("meeting", SPATIAL, ON_A_LINE),
     ("meeting", {"form": "static", "scheduled": 12}, set()),
     ("el_farol", {}, set()),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from mesocosm import ConstantControl, DataPath, LearnFrom, Options, PolicyFrom, PolicyOption
+from mesocosm import ConstantControl, DataPath, LearnFrom, Options, PolicyFile, PolicyFrom, PolicyOption
 from mesocosm.options import references
 
 
@@ -41,15 +41,17 @@ def test_unknown_keys_infinity_and_changes_are_refused() -> None:
     [
         ("none", "none"),
         ({"constant": 0.5}, ConstantControl(constant=0.5)),
+        ("n_player", "n_player"),
         ({"from": "nash"}, PolicyFrom.model_validate({"from": "nash"})),
+        ({"file": __file__}, PolicyFile.model_validate({"file": __file__})),
     ],
 )
-def test_the_three_ways_to_give_a_policy(given: object, expected: object) -> None:
-    """Catches a policy read as another of its three forms."""
+def test_the_ways_to_give_a_policy(given: object, expected: object) -> None:
+    """Catches a policy read as another of its forms."""
     assert Example.model_validate({"policy": given}).policy == expected
 
 
-@pytest.mark.parametrize("given", ["nash", 1, None, {"constant": 1, "from": "x"}, {}])
+@pytest.mark.parametrize("given", ["Nash", 1, None, {"constant": 1, "from": "x"}, {}])
 def test_any_other_policy_is_refused(given: object) -> None:
     """Catches a policy that is neither and falls back to none."""
     with pytest.raises(ValidationError):

@@ -21,14 +21,17 @@ from mesocosm.cli import cli
 from mesocosm.scenario import ScenarioModel
 
 NAMES = [
-    "API_VERSION", "Clock", "Component", "ComponentError", "ConstantControl", "ContactGraph", "Context", "Control",
-    "DataError", "DataPath", "DegreeLaw", "Device", "DeviceError", "Dynamics", "DynamicsError", "FOLLOWS",
-    "FiniteStateGame", "Flow", "Game", "InputError", "Interval", "LIGHT_LIBRARIES", "Labelled", "LearnFrom",
-    "MeanField", "MesocosmError", "Mixing", "Options", "Policy", "PolicyFrom", "PolicyOption", "Population", "Problem",
-    "Reference", "Registry", "Results", "RunError", "Scenario", "ScenarioError", "StoreError", "Streams",
-    "TabulatedPolicy", "Trajectories", "Transition", "build", "compare", "constant_control", "half_step_grid",
-    "hookimpl", "load", "makers_of", "no_control", "open_results", "parse", "resolve_device", "resume", "run",
-    "simulate", "substeps",
+    "API_VERSION", "Assessment", "Axis", "Clock", "Component", "ComponentError", "ConstantControl",
+    "ConstantPolicy", "ContactGraph", "Context", "Control", "DataError", "DataPath", "DegreeLaw", "Device",
+    "DeviceError", "DiffusionField", "DiffusionGame", "DiscretePolicy", "DiscreteTimeGame", "Door", "Dynamics",
+    "DynamicsError", "FOLLOWS", "Feedback", "FiniteStateGame", "Flow", "Game", "GradientFlow", "GridFlow",
+    "GridPolicy", "InputError", "Interval", "LIGHT_LIBRARIES", "Labelled", "Law", "LearnFrom", "LearningRule",
+    "Marginals", "MeanField", "MesocosmError", "Mixing", "Normal", "Options", "Passage", "Point", "Policy",
+    "PolicyFile", "PolicyFrom", "PolicyOption", "Population", "Problem", "Reference", "Registry", "Results",
+    "RunError", "Scenario", "ScenarioError", "StageGame", "StoreError", "Streams", "TabulatedPolicy",
+    "Trajectories", "Transition", "Uniform", "assess", "build", "choose_policy", "compare", "constant_control",
+    "half_step_grid", "hookimpl", "load", "load_policy", "makers_of", "no_control", "open_results", "parse",
+    "resolve_device", "resume", "run", "simulate", "steps_per_interval", "substeps", "tabulate_policy",
 ]  # fmt: skip
 
 TESTING_NAMES = [
@@ -49,9 +52,13 @@ HOOKS = {
 
 COMPONENTS = {
     "dynamics": "agent_based classical_mfg edge_based neural_sde table",
-    "game": "seir sir sis",
+    "game": """
+        beach_bar congestion effort el_farol interbank left_right meeting opinion rock_paper_scissors
+        seir sir sis susceptible_infected synchronisation torus vaccination
+    """,
     "graph": """
-        barabasi_albert blocks complete configuration edges erdos_renyi lattice networkx regular watts_strogatz
+        barabasi_albert blocks complete configuration edges erdos_renyi lattice networkx regular
+        watts_strogatz
     """,
 }
 """Kind -> what scenarios write; all that is bundled."""
@@ -59,22 +66,62 @@ COMPONENTS = {
 OPTIONS = {
     "scenario": """
         mesocosm requires name seed device precision time time.end time.save_every time.unit population
-        population.size population.initial population.initial_counts population.groups population.groups.initial
-        graph game dynamics compare compare.reference compare.observables compare.window
+        population.size population.initial population.initial_counts population.groups
+        population.groups.initial graph game dynamics compare compare.reference compare.observables
+        compare.window
     """,
-    "dynamics agent_based": "replicates step policy policy.constant policy.from redraw engine",
+    "dynamics agent_based": """
+        replicates step policy policy.constant policy.from policy.file deviations redraw engine
+    """,
     "dynamics classical_mfg": """
-        closure degrees group policy policy.constant policy.from tolerance iterations damping step
+        closure degrees group policy policy.constant policy.from policy.file method initial_guess
+        initial_guess.constant initial_guess.from initial_guess.file continuation tolerance iterations
+        damping cells horizon social_optimum step
     """,
     "dynamics edge_based": "degrees",
     "dynamics neural_sde": """
-        learn learn.from learn.until parameters seeds paths batch steps learning_rate gradient_norm width depth
-        inputs noise loss regularisation step checkpoint_every
+        learn learn.from learn.until parameters seeds paths batch steps learning_rate gradient_norm width
+        depth inputs noise loss regularisation step checkpoint_every
     """,
-    "dynamics table": "file observable column scale time start",
+    "dynamics table": """
+        file observable column scale quantities quantities.column quantities.minus quantities.over
+        quantities.absolute quantities.so_far replicate time start
+    """,
+    "game beach_bar": "places bar still crowd_floor",
+    "game congestion": """
+        door time_cost crowding remaining sigma speed bandwidth start start.point start.normal
+        start.uniform
+    """,
+    "game effort": "beta gamma minimum infection_cost",
+    "game el_farol": """
+        form capacity payoffs payoffs.uncrowded payoffs.home payoffs.crowded groups groups.file
+        groups.group groups.round groups.size groups.capacity predictors predictors.bag predictors.memory
+        logit logit.sensitivity logit.rate
+    """,
+    "game interbank": """
+        mean_reversion borrowing running_cost terminal_cost sigma correlation start start.point
+        start.normal start.uniform width
+    """,
+    "game left_right": "left right",
+    "game meeting": """
+        form scheduled quorum reputation inconvenience waiting sigma start start.point start.normal
+        start.uniform flow_rate
+    """,
+    "game opinion": """
+        rate confidence smoothing sigma controlled conformity attraction target speed start start.point
+        start.normal start.uniform
+    """,
+    "game rock_paper_scissors": "wins losses",
     "game seir": "beta gamma effort effort.cost effort.infection_cost effort.minimum sigma",
     "game sir": "beta gamma effort effort.cost effort.infection_cost effort.minimum",
     "game sis": "beta gamma effort effort.cost effort.infection_cost effort.minimum",
+    "game susceptible_infected": "infection recovery distancing_cost infection_cost",
+    "game synchronisation": """
+        frequency coupling sigma controlled incoherence speed start start.point start.normal
+        start.uniform
+    """,
+    "game torus": "sigma bandwidth start start.point start.normal start.uniform",
+    "game vaccination": "beta gamma maximum vaccination_cost infection_cost",
     "graph barabasi_albert": "m",
     "graph blocks": "sizes mean_degrees names",
     "graph complete": "",

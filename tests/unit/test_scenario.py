@@ -151,7 +151,7 @@ def test_unknown_keys(old: str, new: str, fault: str) -> None:
         ("{reference: agents}", "agents", 'compare: "agents" must be'),
         ("seed: 7", "seed: 7\ndevice: gpu", 'scenario:4:1: device: "gpu" '),
         ("seed: 7", "seed: 7\nprecision: float16", "precision: \"float16\" must be 'float32' or 'float64'"),
-        ("{from: nash}", "nash", 'scenario:9:46: dynamics.agents.policy: "nash" must be'),
+        ("{from: nash}", "Nash", 'scenario:9:46: dynamics.agents.policy: "Nash" '),
         ("{reference: agents}", "{window: [1]}", "compare.window.1: missing"),
     ],
 )

@@ -96,7 +96,7 @@ def test_bundled_scenarios_are_accepted(validator: Draft7Validator, path: Path) 
         (("device",), "gpu"),
         (("compare", "window"), [1]),
         (("compare", "window"), [1, 2, 3]),
-        (("dynamics", "agents", "policy"), "nash"),
+        (("dynamics", "agents", "policy"), "Nash"),
         (("dynamics", "agents", "policy"), {"constnat": 1}),
         (("dynamics", "agents", "replicates"), 0),
     ],
