@@ -39,7 +39,7 @@ NEEDS_DATA = (
 OF_A_CURVE = ("sup_gap", "peak_size", "peak_time")
 """Measures that are shown for every observable that is drawn."""
 
-OF_A_RUN = ("attack_rate", "cost")
+OF_A_RUN = ("attack_rate", "w1_gap", "cost")
 """Measures that are shown whatever is drawn, since they sum up a whole run."""
 
 NOISE = {True: "beyond", False: "within", None: "unknown"}
@@ -195,7 +195,7 @@ def comparison(rows: Iterable[Row], observables: Sequence[str]) -> Iterator[tupl
     for dynamics, own in itertools.groupby(chosen, key=lambda row: row.dynamics):
         for number, row in enumerate(own):
             words = MEASURES[row.measure]
-            if row.measure in OF_A_CURVE:
+            if row.measure in (*OF_A_CURVE, "w1_gap"):
                 words = f"{row.observable.removeprefix('occupancy.')} {words}"
             yield f"**{escape(dynamics)}**" if number == 0 else "", words, *cells(row)[:4], NOISE[row.exceeds_noise]
 

@@ -119,7 +119,7 @@ def _snapshots(
             image = panel.pcolormesh(
                 x, y, values[save].T, norm=scale, cmap=_COLOURS, shading="nearest", rasterized=True
             )
-            finish(panel, f"{label}, {with_unit(f'{item.times[save]:g}', unit)}", axes[0], axes[1])
+            finish(panel, f"{label} at {item.times[save]:g} {unit}".rstrip(), axes[0], axes[1])
             panel.set_aspect("equal")
     figure.colorbar(image, ax=panels, label=words, shrink=0.85)
     return figure

@@ -66,12 +66,7 @@ class Marginals:
             "mean": places.mean(axis=1),
             "variance": places.var(axis=1),
             "quantile": np.moveaxis(np.quantile(places, LEVELS, axis=1, method="inverted_cdf"), 0, -1),
-            "density": np.stack(
-                [
-                    np.histogramdd(self._clipped(row[here]), self.edges)[0] / (size * self._volume)
-                    for row, here in zip(places, inside, strict=True)
-                ]
-            ),
+            "density": self._counts(places, inside) / (size * self._volume),
         }
         if self.game.has_exits:
             found["absorbed"] = 1.0 - inside.mean(axis=1)
@@ -105,10 +100,16 @@ class Marginals:
     def _volume(self) -> float:
         return float(np.prod([edges[1] - edges[0] for edges in self.edges]))
 
-    def _clipped(self, places: FloatArray) -> FloatArray:
-        """Agents beyond an open side are in the outermost bin."""
-        low, high = ([edges[end] for edges in self.edges] for end in (0, -1))
-        return places.clip(low, high)
+    def _counts(self, places: FloatArray, inside: NDArray[np.bool_]) -> FloatArray:
+        """Agents inside, in every bin, [replicate, bins...]; those beyond an open side are in the outermost bin."""
+        shape = (len(places), *(len(edges) - 1 for edges in self.edges))
+        number = np.broadcast_to(np.arange(len(places))[:, None], inside.shape)
+        for column, edges in zip(np.moveaxis(places, -1, 0), self.edges, strict=True):
+            count = len(edges) - 1
+            within = np.floor((column - edges[0]) / (edges[-1] - edges[0]) * count)
+            number = number * count + within.clip(0, count - 1).astype(np.int64)
+        counts = np.bincount(number[inside], minlength=int(np.prod(shape)))
+        return np.asarray(counts.reshape(shape), np.float64)
 
 
 def _quantiles(places: FloatArray, weights: FloatArray) -> FloatArray:

@@ -95,7 +95,7 @@ class DiffusionRerun(Rerun):
     def best_response(self) -> Policy:
         model, flow = self._mean_field()
         _, control = model.best_response(flow)
-        return self._as_policy(model, flow, np.concatenate([control[:1], control]))
+        return self._as_policy(model, flow, np.array(model.middles), control)
 
     def _run(self, trials: Trials, best: Policy | None) -> Paths:
         """Run trials on one graph."""
@@ -167,7 +167,7 @@ class DiffusionRerun(Rerun):
         rows = np.zeros(self._cells, np.int64)
         tables = [
             np.broadcast_to(policy.control(float(t), rows, nodes, model.received(felt)), nodes.shape)
-            for t, felt in zip(model.times[1:], flow.field[1:], strict=True)
+            for t, felt in zip(model.middles, (flow.field[1:] + flow.field[:-1]) / 2, strict=True)
         ]
         return np.stack(tables)
 
@@ -175,14 +175,14 @@ class DiffusionRerun(Rerun):
         """grad u at every time and place."""
         axes = range(1, value.ndim)
         parts = [np.gradient(value, axis.nodes, axis=n) for n, axis in zip(axes, model.grid.axes, strict=True)]
-        return self._as_policy(model, flow, np.stack(parts, axis=-1))
+        return self._as_policy(model, flow, model.times, np.stack(parts, axis=-1))
 
-    def _as_policy(self, model: DiffusionField, flow: GridFlow, table: FloatArray) -> Policy:
-        """A table [time, cells..., axis] at any place."""
+    def _as_policy(self, model: DiffusionField, flow: GridFlow, times: FloatArray, table: FloatArray) -> Policy:
+        """A table over times and the grid, [time, cells..., axis], at any place."""
         game = self.walk.game
         nodes = tuple(axis.nodes for axis in model.grid.axes)
         periods = tuple(axis.length if axis.is_periodic else 0.0 for axis in game.axes)
-        on_grid = GridPolicy(model.times, nodes, periods, table)
+        on_grid = GridPolicy(times, nodes, periods, table)
         if game.moves_with is None:
             return on_grid
         channel = game.channels.index(game.moves_with)

@@ -120,7 +120,7 @@ class BeachBar(DiscreteTimeGame):
     def __init__(self, options: BeachBarOptions) -> None:
         self.options = options
         count, still = options.places, options.still
-        self.states = tuple(f"place {number}" for number in range(count))
+        self.states = tuple(f"place_{number}" for number in range(count))
         places = np.arange(count)
         self._moves = np.zeros((count, 3, count))
         for push, probability in ((-1, (1 - still) / 2), (0, still), (1, (1 - still) / 2)):

@@ -21,7 +21,7 @@ GAMES = {
     "rock_paper_scissors": (1, ""),
     "left_right": (1, ""),
     "susceptible_infected": (50, ", initial: {S: 0.4, I: 0.6}"),
-    "beach_bar": (2, ", initial: {place 0: 0.25, place 1: 0.25, place 2: 0.25, place 3: 0.25}"),
+    "beach_bar": (2, ", initial: {place_0: 0.25, place_1: 0.25, place_2: 0.25, place_3: 0.25}"),
 }
 """Kind -> horizon and start of MFGLib."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -123,6 +124,13 @@ def print_rows(console: Console, rows: Iterable[Row]) -> None:
         console.print(table, crop=False)
 
 
+def _start(results: Results, label: str) -> str:
+    """From where a solver started, since another start may lead to another equilibrium; '' where it is not told."""
+    scenario = json.loads(str(results.attributes.get("scenario", "{}")))
+    guess = scenario.get("dynamics", {}).get(label, {}).get("initial_guess")
+    return "" if guess is None else f", from policy {guess if isinstance(guess, str) else json.dumps(guess)}"
+
+
 def print_equilibria(console: Console, measures: Sequence[Equilibrium]) -> None:
     """Costs, and how far each policy is from an equilibrium; nothing where there are no costs."""
     text = equilibria_table(measures)
@@ -148,7 +156,9 @@ def _solver_lines(results: Results) -> list[str]:
         if "converged" in data:
             verdict = "converged" if float(data["converged"]) else "NOT converged"
             residual = float(data["residual"][-1])
-            lines.append(f"{label}: {verdict} in {int(data['iterations'])} iterations, residual {residual:.1e}")
+            lines.append(
+                f"{label}: {verdict} in {int(data['iterations'])} iterations, residual {residual:.1e}{_start(results, label)}"
+            )
         if "heldout_score" in data:
             own = float(data["heldout_score"].mean())
             others = ", ".join(
