@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mesocosm
-from mesocosm import ConstantPolicy, DiscretePolicy, GridPolicy, StoreError, load_policy
+from mesocosm import ConstantPolicy, DiscretePolicy, GridPolicy, InputError, StoreError, load_policy
 from mesocosm.feedback import GradientFlow, Unmoved
 from mesocosm.policy_file import pack_policy
 
@@ -104,3 +104,13 @@ def test_a_policy_of_a_run_is_played_elsewhere(tmp_path):
     assert np.array_equal(first["agents"].cost, second["agents"].cost)
     other = mesocosm.run(mesocosm.parse(SIR.replace("POLICY", "none")), tmp_path, report=False)
     assert not np.array_equal(first["agents"].occupancy, other["agents"].occupancy)
+
+
+def test_a_policy_of_another_game_is_refused(tmp_path):
+    """Catches a table over places that is played by agents with states, and the other way round."""
+    path = tmp_path / "policy.npz"
+    path.write_bytes(pack_policy(GridPolicy(TIMES, (np.linspace(0, 1, 3),), (0.0,), np.zeros((3, 3, 1)))))
+    scenario = mesocosm.parse(SIR.replace("POLICY", f"{{file: '{path}'}}"))
+    problem = mesocosm.build(scenario)
+    with pytest.raises(InputError, match=r"a GridPolicy.*a table over the 3 states S, I, R"):
+        mesocosm.simulate(problem, mesocosm.makers_of(scenario))
