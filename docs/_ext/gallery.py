@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 
 import mesocosm
 from mesocosm import Results, Scenario, ScenarioError
-from mesocosm.equilibria import HEADS, NOTHING
+from mesocosm.equilibria import NOTHING, equilibria_cells
 from mesocosm.figures import heldout_figure, legend
 from mesocosm.maps import density_figure, value_figure
 from mesocosm.measures import MEASURES, Row, cells
@@ -161,8 +161,9 @@ def parts(results: Results, observables: Sequence[str], folder: Path, address: s
             yield picture(results, drawn, size, kind, words, folder, address)
     measures = results.equilibria()
     if any(cell != NOTHING for row in measures for cell in row.cells()[1:]):
-        lines = [(f"**{escape(row.dynamics)}**", *row.cells()) for row in measures]
-        yield table("What it costs per agent, and what deviating would save.", ("", *HEADS[1:]), lines)
+        head, *lines = equilibria_cells(measures)
+        bold = [(f"**{escape(line[0])}**", *line[1:]) for line in lines]
+        yield table("What it costs per agent, and what deviating would save.", ("", *head[1:]), bold)
     scores = heldout_figure(recorded)
     if scores is not None:
         words = "held-out scores of what was learned, of persistence and of the unlearned game."

@@ -43,7 +43,7 @@ class Equilibrium:
             _plain(self.exploitability),
             _with_error(self.deviation_gain, self.deviation_gain_error),
             _plain(self.consistency),
-            _plain(self.price_of_anarchy),
+            NOTHING if np.isnan(self.price_of_anarchy) else f"{self.price_of_anarchy:.5g}",
         )
 
 
@@ -52,16 +52,23 @@ def equilibria(trajectories: Mapping[str, Trajectories]) -> list[Equilibrium]:
     return [_of(label, item) for label, item in trajectories.items() if not np.isnan(_cost(item)[0])]
 
 
-def equilibria_table(rows: Iterable[Equilibrium]) -> str:
-    """The measures as aligned text; empty where there are none."""
+def equilibria_cells(rows: Iterable[Equilibrium]) -> list[tuple[str, ...]]:
+    """The measures as lines of a table, the head first, without columns in which nobody has a number; empty for no rows."""
     lines = [HEADS, *((row.dynamics, *row.cells()) for row in rows)]
     if len(lines) == 1:
-        return ""
+        return []
     kept = [0, *(n for n in range(1, len(HEADS)) if any(line[n] != NOTHING for line in lines[1:]))]
-    widths = {column: max(len(line[column]) for line in lines) for column in kept}
+    return [tuple(line[column] for column in kept) for line in lines]
+
+
+def equilibria_table(rows: Iterable[Equilibrium]) -> str:
+    """The measures as aligned text; empty where there are none."""
+    lines = equilibria_cells(rows)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(
-            line[column].rjust(widths[column]) if column else line[column].ljust(widths[column]) for column in kept
+            cell.rjust(width) if column else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines
     )

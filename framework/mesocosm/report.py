@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from mesocosm import figures, maps
 from mesocosm.dynamics import Labelled, Trajectories
-from mesocosm.equilibria import HEADS
+from mesocosm.equilibria import equilibria_cells
 from mesocosm.measures import MEASURES, MISSING, Row, cells, decimals, is_exact, largest_gap, number
 from mesocosm.results import Results
 from mesocosm.store import RunFolder, write_atomically
@@ -69,8 +69,7 @@ def write_report(
         groups=_groups(results.rows(), unit),
         figures=_figures(trajectories, results.reference, unit),
         summaries=_summaries(trajectories),
-        equilibria=[(row.dynamics, row.cells()) for row in results.equilibria()],
-        equilibrium_heads=HEADS,
+        equilibria=equilibria_cells(results.equilibria()),
         labels=results.labels,
         runs=_runs(manifest),
         facts=_facts(manifest),

@@ -24,7 +24,8 @@ class Congestion(DiffusionGame):
     back go slowly until the front is out, and a cushion of density stands before the door. No number is known in closed
     form, but for a crowd that feels nothing of each other the value is -sigma^2 ln phi with a linear equation for phi.
 
-    Scalars: `evacuated`, the share that has left by the end; `median_exit`, when half have left (infinite if never).
+    A run reports `evacuated`, the share that has left by the end, and `median_exit`, when half have left (infinite if never).
+
     Source: A. Lachapelle, M.-T. Wolfram, Transp. Res. B 45, 1572 (2011); Y. Achdou, M. Lauriere, Mean field games and
     applications: numerical aspects (2020), section 5, for rooms with doors; both with other cost laws.
     Units: side of the square, cost of `time_cost` 1 per unit time.
