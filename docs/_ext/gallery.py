@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 import mesocosm
 from mesocosm import Results, Scenario, ScenarioError
 from mesocosm.equilibria import NOTHING, equilibria_cells
-from mesocosm.figures import heldout_figure, legend
+from mesocosm.figures import WIDTH, heldout_figure, legend
 from mesocosm.maps import density_figure, value_figure
 from mesocosm.measures import MEASURES, Row, cells
 from mesocosm.report import headline
@@ -157,7 +157,8 @@ def parts(results: Results, observables: Sequence[str], folder: Path, address: s
         ("value", value_figure(recorded, unit=unit), "expected cost to come, over time and place."),
     ):
         if drawn is not None:
-            size = (WIDE[0], WIDE[0] * drawn.get_figheight() / drawn.get_figwidth())
+            width = WIDE[0] * min(1.0, drawn.get_figwidth() / WIDTH)
+            size = (width, width * drawn.get_figheight() / drawn.get_figwidth())
             yield picture(results, drawn, size, kind, words, folder, address)
     measures = results.equilibria()
     if any(cell != NOTHING for row in measures for cell in row.cells()[1:]):

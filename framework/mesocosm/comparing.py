@@ -42,6 +42,10 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 
 
+_CURVES = ("occupancy.", "mean.", "variance.")
+"""How the names of curves begin that are compared unless others are asked for."""
+
+
 def compare(
     trajectories: Mapping[str, Trajectories],
     reference: str,
@@ -57,8 +61,8 @@ def compare(
     ----------
     trajectories: what each dynamics recorded, by label.
     reference: the label that the others are measured against.
-    observables: names such as `occupancy.I`; by default every occupancy, every control that varies, and every variable
-        over (replicate, time) alone. Each is compared where both sides observe it.
+    observables: names such as `occupancy.I`; by default every occupancy, every moment of places, every control that varies,
+        and every variable over (replicate, time) alone. Each is compared where both sides observe it.
     window: (first, last) time to compare, both included; by default all times. Only times that both sides observe in
         every replicate count. `attack_rate` is that at the last time of the window, `cost` always that of the whole run.
     at_risk: the state whose emptying gives `attack_rate`, None for none.
@@ -151,13 +155,13 @@ def _check_observed(names: Sequence[str], truth: Trajectories) -> None:
 
 
 def _default_observables(ours: Trajectories, truth: Trajectories) -> list[str]:
-    """What both sides observe: occupancies, controls that vary on either side, variables over (replicate, time) alone."""
+    """What both sides observe: occupancies, moments, controls that vary on either side, variables over (replicate, time)."""
     first, second = observables_of(ours), observables_of(truth)
 
     def wanted(name: str) -> bool:
         if name.startswith("control."):
             return varies(first[name]) or varies(second[name])
-        return name.startswith("occupancy.") or truth.variables.get(name) is not None
+        return name.startswith(_CURVES) or truth.variables.get(name) is not None
 
     return [name for name in second if name in first and wanted(name)]
 

@@ -142,7 +142,10 @@ def _aligned(line: tuple[str, ...], widths: list[int]) -> str:
 
 
 def largest_gap(rows: Iterable[Row], dynamics: str) -> Row | None:
-    """The row that answers how far a dynamics is from the reference: its largest `sup_gap` of an occupancy, else of all."""
-    gaps = [row for row in rows if row.dynamics == dynamics and row.measure == "sup_gap"]
+    """The row that answers how far a dynamics is from the reference: its largest `sup_gap` of an occupancy, else its largest
+    `w1_gap` of places, else its largest `sup_gap` of anything."""
+    own = [row for row in rows if row.dynamics == dynamics]
+    gaps = [row for row in own if row.measure == "sup_gap"]
     shares = [row for row in gaps if row.observable.startswith("occupancy.")]
-    return max(shares or gaps, key=lambda row: row.gap, default=None)
+    places = [row for row in own if row.measure == "w1_gap"]
+    return max(shares or places or gaps, key=lambda row: row.gap, default=None)

@@ -110,7 +110,8 @@ def answers(results: Results) -> list[tuple[str, str]]:
 
 def _sentence(row: Row) -> str:
     places = decimals(row)
-    size = f"is up to {row.gap:.{places}f} away in {row.observable}"
+    what = f"the distribution of {row.observable}" if row.measure == "w1_gap" else row.observable
+    size = f"is up to {row.gap:.{places}f} away in {what}"
     if row.exceeds_noise is None:
         return f"{size}; whether that is noise is unknown, since neither side has replicates to show it."
     if is_exact(row):

@@ -9,6 +9,7 @@ from scipy.stats import norm
 from mesocosm.comparing import compare
 from mesocosm.dynamics import Labelled, Trajectories
 from mesocosm.marginals import LEVELS
+from mesocosm.measures import largest_gap
 
 TIMES = np.linspace(0.0, 1.0, 4)
 
@@ -55,3 +56,11 @@ def test_noise_of_replicates_is_no_gap_and_a_real_shift_is():
     assert not same["w1_gap"].exceeds_noise
     assert moved["w1_gap"].exceeds_noise
     assert moved["w1_gap"].low < 0.2 < moved["w1_gap"].high
+
+
+def test_a_report_answers_with_the_distance_of_places():
+    """Catches a report of diffusions that says nothing was compared."""
+    truth, ours = places("truth", 0.0, 1.0), places("ours", 0.3, 1.0)
+    row = largest_gap(compare({"truth": truth, "ours": ours}, "truth").rows, "ours")
+    assert row is not None
+    assert (row.measure, row.observable) == ("w1_gap", "x")
