@@ -2,7 +2,7 @@
 something else than its docstring, and a solver that does not find its equilibrium.
 
 Every reference is computed here by another method (quadrature of a linear equation, ordinary differential equations, the
-ground state of a matrix), and held against the numbers of math.md where it has them.
+ground state of a matrix), and held against the reference values of the documentation.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ MEETINGS: dict[str, tuple[str, Callable[[], Arrivals], float]] = {
 
 
 def test_cole_hopf_gives_the_reference_numbers() -> None:
-    """Catches an error in the oracle itself: the numbers of math.md."""
+    """Catches an error in the oracle itself: the reference values."""
     point = Arrivals(1, 0.8, (1, 1, 1), 0.5, 6.0, (-1, 0))
     assert point.start_time == pytest.approx(1.32688, abs=1e-5)
     assert point.value == pytest.approx(0.98596, abs=1e-5)
@@ -103,7 +103,8 @@ def test_cole_hopf_gives_the_reference_numbers() -> None:
     assert found == pytest.approx((3.14614, 0.80216, 2.78719, 2.53791), abs=1e-5)
 
 
-@pytest.mark.parametrize("name", ["point", pytest.param("spread", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["point", "spread"])
 def test_the_meeting_in_equilibrium(name: str) -> None:
     """Catches wrong costs, signals or sides: start time, value, arrivals on schedule and their median, to 1e-3."""
     game, oracle, step = MEETINGS[name]
@@ -140,7 +141,7 @@ def banks(size: float) -> tuple[float, float]:
 
 
 def test_the_equations_of_banks_give_the_reference_numbers() -> None:
-    """Catches an error in the oracle itself: the numbers of math.md, to 1e-9."""
+    """Catches an error in the oracle itself: the reference values, to 1e-9."""
     assert banks(10) == pytest.approx((0.4803048996, 0.2220499416), abs=1e-9)
     assert banks(np.inf) == pytest.approx((0.5131703906, 0.2463113467), abs=1e-9)
 

@@ -1,6 +1,6 @@
 """The games `effort` and `vaccination` against published and independent numbers: catches a wrong cost, rate or response.
 
-References: math.md section 2 of this project, made by independent scripts; and, at much finer accuracy, the same equations
+References: the reference values of the documentation, made by independent scripts; and, at much finer accuracy, the same equations
 solved here by SciPy from what is known of the answer (where the one jump is), without the games and their solver.
 """
 
