@@ -1,7 +1,7 @@
 """The games `effort` and `vaccination` against published and independent numbers: catches a wrong cost, rate or response.
 
-References: the reference values of the documentation, made by independent scripts; and, at much finer accuracy, the same equations
-solved here by SciPy from what is known of the answer (where the one jump is), without the games and their solver.
+References: the reference values of the documentation, made by independent scripts; and, at much finer accuracy, the same
+equations solved here by SciPy from what is known of the answer (where the one jump is), without the games and their solver.
 """
 
 from __future__ import annotations
