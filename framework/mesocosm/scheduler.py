@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from mesocosm.assessing import assess, can_assess
 from mesocosm.building import Maker
 from mesocosm.checkpoint import Checkpoint
-from mesocosm.dynamics import Context, Dynamics, Labelled, State, Trajectories
+from mesocosm.dynamics import Context, Dynamics, State, Trajectories
 from mesocosm.errors import DynamicsError, InputError, MesocosmError, RunError, ScenarioError
 from mesocosm.plugin import Entry
 from mesocosm.policy import Policy
@@ -114,7 +114,8 @@ def _run_one(
     with checkpoint:
         state = _advance(guard, tell, dynamics, recorder, checkpoint)
     with guard.at("summing up"):
-        trajectories = recorder.trajectories(_with_measures(dynamics, recorder, dynamics.summary(state)))
+        summary = dynamics.summary(state)
+        trajectories = recorder.trajectories({**_measures(label, dynamics, recorder, tell, folder), **summary})
     if folder:
         _keep_policy(folder, label, dynamics)
     if folder:
@@ -126,15 +127,25 @@ def _run_one(
     return trajectories
 
 
-def _with_measures(
-    dynamics: Dynamics, recorder: Recorder, summary: Mapping[str, float | Labelled]
-) -> Mapping[str, float | Labelled]:
-    """The summary, and how far the policy that was played is from an equilibrium, where the game has costs."""
+def _measures(
+    label: str, dynamics: Dynamics, recorder: Recorder, tell: Notify, folder: RunFolder | None
+) -> dict[str, float]:
+    """How far the policy that was played is from an equilibrium, where the game has costs.
+
+    What cannot be assessed costs no run: the reason is told, and kept among the events of the run.
+    """
     policy = dynamics.plays() if dynamics.problem.game.has_costs else None
     if policy is None or not can_assess(dynamics.problem, policy):
-        return summary
-    found = assess(dynamics.problem, policy, recorder.arrays)
-    return {"exploitability": found.exploitability, "consistency": found.consistency, **summary}
+        return {}
+    try:
+        found = assess(dynamics.problem, policy, recorder.arrays)
+    except MesocosmError as error:
+        reason = f"not assessed: {error.message()}"
+        tell("mesocosm_phase_advanced", label=label, phase="advance", fraction=1.0, note=reason)
+        if folder:
+            folder.event("not_assessed", label=label, reason=error.message())
+        return {}
+    return {"exploitability": found.exploitability, "consistency": found.consistency}
 
 
 def _keep_policy(folder: RunFolder, label: str, dynamics: Dynamics) -> None:

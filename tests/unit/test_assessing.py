@@ -126,3 +126,21 @@ def test_without_costs_there_is_nothing_to_assess():
     _, problem = built(EFFORT.replace(", effort: {cost: 1, infection_cost: 1}", ""))
     with pytest.raises(InputError, match="no costs"):
         assess(problem, mesocosm.no_control(problem.finite_game))
+
+
+def test_what_cannot_be_assessed_costs_no_run(monkeypatch, tmp_path):
+    """Catches a simulation that is lost because its policy could not be measured, and a reason that nobody is told."""
+    from mesocosm import RunError, scheduler
+
+    def fails(*_):
+        raise RunError("the flow still changes", where="time grid")
+
+    monkeypatch.setattr(scheduler, "assess", fails)
+    text = EFFORT.replace("GRAPH", "complete").replace("CLOSURE", "homogeneous").replace("end: 120", "end: 4")
+    scenario = mesocosm.parse(
+        text.replace("nash: {kind: classical_mfg, closure: homogeneous, step: 0.5}", "agents: {kind: agent_based}")
+    )
+    results = mesocosm.run(scenario, tmp_path, report=False)
+    assert "exploitability" not in results["agents"]
+    assert results["agents"].sizes["time"] == 3
+    assert "the flow still changes" in (results.folder / "events.jsonl").read_text()
