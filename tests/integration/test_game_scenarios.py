@@ -72,6 +72,7 @@ def test_torus(tmp_path: Path) -> None:
     assert number(results, "ergodic", "ergodic_constant") == pytest.approx(0.827, abs=2e-3)
 
 
+@pytest.mark.slow
 def test_stage_games(tmp_path: Path) -> None:
     """Static meeting and El Farol: closed forms."""
     few = {"dynamics__agents__replicates": "8", "dynamics__learners__replicates": "8"}

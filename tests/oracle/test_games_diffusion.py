@@ -265,6 +265,7 @@ def test_a_crowd_with_a_door_as_wide_as_the_wall() -> None:
     assert 3 < (coarse - exact) / (fine - exact) < 6
 
 
+@pytest.mark.slow
 def test_crowding_costs_and_spreads_the_crowd() -> None:
     """Catches a crowd that ignores the density: where it costs, everyone pays more and the crowd is never as dense."""
     dynamics = "{kind: classical_mfg, step: 0.04, cells: 24, tolerance: 0.0001}"

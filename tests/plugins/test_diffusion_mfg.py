@@ -213,6 +213,7 @@ def test_continuation_and_initial_guess_reach_the_same_point() -> None:
         assert found.array("converged") == 1
 
 
+@pytest.mark.slow
 def test_ergodic_is_where_time_leads() -> None:
     """Without control, the stationary population is that of a long time; with it, the average cost is what long runs add."""
     stationary = solved(Spreading(), horizon="ergodic", policy="none")
