@@ -75,9 +75,9 @@ class Transition:
     intensity: Callable[[float, Array, Array], Array] | None = None
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.rate) and self.rate >= 0):
+        if not 0 <= float(self.rate) < np.inf:  # a tensor where a parameter is calibrated
             raise InputError(
-                f"rate {self.rate:g}",
+                f"rate {float(self.rate):g}",
                 where=f"transition {self.source} -> {self.target}",
                 rule="finite and not negative",
             )
@@ -103,7 +103,7 @@ class Transition:
         """The intensity in words: `0.3 * field[infected] * control`."""
         if self.intensity is not None:
             return f"{getattr(self.intensity, '__name__', 'intensity')}(t, field, control)"
-        parts = [f"{self.rate:g}"]
+        parts = [f"{float(self.rate):g}"]
         if self.channel is not None:
             parts.append(f"field[{self.channel}]")
         if self.controlled:

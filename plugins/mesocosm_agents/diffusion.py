@@ -20,11 +20,12 @@ from mesocosm_agents.finite import STEPS_PER_SAVE
 class DiffusionAgents(AgentBased):
     """Any diffusion game, agent by agent on the contact graph.
 
-    Observes what `mesocosm.Marginals` names. At the end: `cost(replicate)`, running plus terminal or exit cost per agent;
-    and the scalars of the game, one for each replicate, from the passage of its agents through the absorbing sides. Where
-    agents choose: `deviation_gain`, what one agent saves by its best response alone, `deviation_gain_error`, its standard
-    error, and `deviations`, the number of agents that it was measured for (see `deviation`); without the option
-    `deviations` they are left out for the policy none, and for more than 2e7 agents x replicates x steps.
+    Observes what `mesocosm.Marginals` names and, with `record_places`, `place(replicate, agent, axis)`. At the end:
+    `cost(replicate)`, running plus terminal or exit cost per agent; and the scalars of the game, one for each replicate, from
+    the passage of its agents through the absorbing sides. Where agents choose: `deviation_gain`, what one agent saves by its
+    best response alone, `deviation_gain_error`, its standard error, and `deviations`, the number of agents that it was
+    measured for (see `deviation`); without the option `deviations` they are left out for the policy none, and for more than
+    2e7 agents x replicates x steps.
     """
 
     def check(self) -> None:
@@ -48,10 +49,12 @@ class DiffusionAgents(AgentBased):
             )
 
     def dimensions(self) -> dict[str, tuple[str, ...]]:
-        return self._marginals.dimensions
+        places = {"place": ("replicate", "agent", "axis")} if self._recorded else {}
+        return self._marginals.dimensions | places
 
     def coordinates(self) -> dict[str, Sequence[Any]]:
-        return self._marginals.coordinates
+        agents = {"agent": range(self._recorded)} if self._recorded else {}
+        return {**self._marginals.coordinates, **agents}
 
     def init(self) -> Crowd:
         return self.walk.begin(np.arange(self.replicates), self.problem.graph.node_count)
@@ -64,7 +67,8 @@ class DiffusionAgents(AgentBased):
         return result
 
     def observe(self, state: Crowd) -> dict[str, NDArray[Any]]:
-        return dict(self._marginals.of_agents(state.places, state.inside))
+        found = dict(self._marginals.of_agents(state.places, state.inside))
+        return found | ({"place": state.places[:, : self._recorded]} if self._recorded else {})
 
     def summary(self, state: Crowd) -> dict[str, float | Labelled]:
         game = self._game
@@ -103,6 +107,11 @@ class DiffusionAgents(AgentBased):
         self.context.report("advance", 1.0, f"{count} deviations")
         trials = Trials.draw(count, self.replicates, size, self.context.streams)
         return dict(summarise(measure(DiffusionRerun(self.problem, self.walk), trials)))
+
+    @property
+    def _recorded(self) -> int:
+        """How many agents are recorded, the first ones."""
+        return min(self.options.record_places, self.problem.graph.node_count)
 
     @cached_property
     def _marginals(self) -> Marginals:

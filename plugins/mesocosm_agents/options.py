@@ -39,3 +39,8 @@ class AgentBasedOptions(Options):
         default="step",
         description="step: arrays, fast; mesa: every agent a mesa.Agent, readable, for small populations",
     )
+    record_places: int = Field(
+        default=0,
+        ge=0,
+        description="diffusion games: record the places of so many agents of each replicate, to learn from or to draw",
+    )

@@ -1,59 +1,48 @@
-"""The neural mean-field game in learn mode: the game's SDE on the simplex with learned rates and noise.
+"""The neural mean-field game: `neural_sde`, with the class that its mode and its kind of game ask for.
 
 Source of the idea: Thoeni, Bachrach and Kachman, arXiv 2504.13228, a mean-field game whose agents' drift and diffusion
-carry neural corrections, trained on observed population dynamics. Here the corrections are multiplicative, so that shares
-stay shares (`law`), and the loss compares distributions, not means (`scores`).
+carry neural corrections,
+
+    dX = [b_game(t, X, z, a) + f(t, X, z, u)] dt + [sigma_game (+) g(t, X, z, u)] dW
+
+    learn        f and g from observed populations: `finite_learning`, `diffusion_learning`, `series_learning`
+    play         a = pi(t, x, z), a policy network trained until nobody gains by deviating: `finite_play`, `diffusion_play`,
+                 `stage_play`
+    calibrate    parameters of the game from observed populations, through its equilibrium: `calibration`
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+import importlib
 from functools import cached_property
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from pydantic import ValidationError
 
-from mesocosm import DeviceError, Dynamics, FiniteStateGame, InputError, Interval, Labelled, Options, Problem
-from mesocosm_neural.law import Correction, GameLaw, uncorrected
-from mesocosm_neural.network import Networks
-from mesocosm_neural.observations import Observations, observe
+from mesocosm import Context, DeviceError, DiffusionGame, Dynamics, FiniteStateGame, InputError, Problem, StageGame
 from mesocosm_neural.options import NeuralSDEOptions
-from mesocosm_neural.training import Training, simulate, spans
 
-FloatArray = NDArray[np.float64]
-
-STEP_OF_FASTEST = 0.1
-"""Default step of the SDE, in units of 1 / the largest intensity of the game."""
-
-
-@dataclass(frozen=True, eq=False)
-class Paths:
-    """Shares now, [path, state], and at all saves so far, each [path, state]."""
-
-    shares: torch.Tensor
-    saved: tuple[FloatArray, ...]
+KINDS: dict[type, str] = {FiniteStateGame: "finite", DiffusionGame: "diffusion", StageGame: "stage"}
+CLASSES = {
+    ("learn", "finite"): "finite_learning:FiniteLearning",
+    ("learn", "diffusion"): "diffusion_learning:DiffusionLearning",
+    ("learn", "stage"): "series_learning:SeriesLearning",
+    ("play", "finite"): "finite_play:FinitePlay",
+    ("play", "diffusion"): "diffusion_play:DiffusionPlay",
+    ("play", "stage"): "stage_play:StagePlay",
+    ("calibrate", "finite"): "calibration:Calibration",
+}
 
 
 class NeuralSDE(Dynamics):
-    """A neural SDE trained on the trajectories of another dynamics, or on a table (see `law` for the equation).
-
-    Several networks (`seeds`) are trained from weights of their own; replicates are `paths` paths of each. It assumes the
-    homogeneous closure and the neutral control: what these miss, the network has to learn.
-
-    Summary: `loss(training_step)`, averaged over seeds; `seed_of_replicate(replicate)`; energy scores in shares of the
-    population, averaged over saves: `train_score(seed)`, and, where a window is held out, `heldout_score(seed)`,
-    `heldout_score_persistence` (the last value of the training window), `heldout_score_unlearned` (the same SDE before
-    training); `final_size(replicate)` for an epidemic.
-    """
+    """A neural mean-field game. Makes an instance of the subclass for the mode and the kind of game; see the module."""
 
     devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda", "mps")
     follows: ClassVar[str] = "own"
     options: NeuralSDEOptions
+
+    def __new__(cls, problem: Problem, options: NeuralSDEOptions, context: Context) -> NeuralSDE:
+        return super().__new__(class_for(options, problem.game) if cls is NeuralSDE else cls)
 
     @property
     def replicates(self) -> int:
@@ -62,160 +51,42 @@ class NeuralSDE(Dynamics):
     def check(self) -> None:
         if self.problem.device.kind == "mps" and self.problem.precision == "float64":
             raise InputError("precision float64 on mps", where="precision", rule="mps computes in float32")
-        start_game(self.problem.finite_game, self.options.parameters)
 
     @cached_property
-    def law(self) -> GameLaw:
-        """The game that training starts from, on the device."""
-        game = start_game(self.problem.finite_game, self.options.parameters)
-        dtype = torch.float64 if self.problem.precision == "float64" else torch.float32
-        return GameLaw(self.problem, game, torch_device(self.problem), dtype)
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return torch_device(self.problem)
 
-    @cached_property
-    def observations(self) -> Observations:
-        """What is learned from."""
-        learn = self.options.learn
-        return observe(self.context.trajectories_of(learn.from_), learn, self.problem)
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision that it computes in."""
+        return torch.float64 if self.problem.precision == "float64" else torch.float32
 
-    @cached_property
-    def step(self) -> float:
-        """Largest step of the SDE."""
-        fastest = float(self.law.largest.max())
-        default = STEP_OF_FASTEST / fastest if fastest > 0 else self.problem.clock.save_every
-        return self.options.step or default
+    def generators(self, purpose: str = "weights") -> list[torch.Generator]:
+        """One generator for each seed: a network does not depend on how many there are."""
+        integers = (self.context.streams.integer(purpose, replicate=seed) for seed in range(self.options.seeds))
+        return [torch.Generator().manual_seed(integer) for integer in integers]
 
-    @cached_property
-    def networks(self) -> Networks:
-        """The networks before `prepare`, trained in place by it."""
-        options, states, transitions = self.options, len(self.law.states), len(self.law.sources)
-        ends = (
-            states * ("occupancy" in options.inputs) + ("time" in options.inputs),
-            transitions,
+
+def mode_of(options: NeuralSDEOptions) -> str:
+    """`learn`, `play` or `calibrate`."""
+    return next(mode for mode in ("learn", "play", "calibrate") if getattr(options, mode) is not None)
+
+
+def class_for(options: NeuralSDEOptions, game: Any) -> type[NeuralSDE]:
+    """The class for a mode and a kind of game; `InputError` where there is none."""
+    mode = mode_of(options)
+    kind = next((name for base, name in KINDS.items() if isinstance(game, base)), type(game).__name__)
+    if (mode, kind) not in CLASSES:
+        kinds = ", ".join(each for known, each in CLASSES if known == mode)
+        raise InputError(
+            f"{mode} for game {type(game).__name__}",
+            where="neural_sde",
+            rule=f"{mode} is for games of these kinds: {kinds}",
         )
-        seeds = [self.context.streams.integer("weights", replicate=seed) for seed in range(options.seeds)]
-        return Networks(
-            (ends[0], *([options.width] * options.depth), ends[1]),
-            [torch.Generator().manual_seed(seed) for seed in seeds],
-            horizon=self.problem.clock.end,
-            inputs=options.inputs,
-            learn_noise=options.noise == "learned",
-            device=self.law.identity.device,
-            dtype=self.law.identity.dtype,
-        )
-
-    def prepare(self) -> None:
-        observations, identity = self.observations, self.law.identity
-        training = Training(
-            self.law,
-            self.networks,
-            observations.loss(1.0 / self.problem.population.size, identity.device, identity.dtype),
-            spans(self.problem.clock, self.step, int(observations.train[-1])),
-            observations.train,
-            self._initial_rows(),
-            self.options,
-            self.context,
-            self._fingerprint(),
-        )
-        self.losses = training.run()
-
-    def init(self) -> Paths:
-        rows = self._initial_rows()
-        generator = torch.Generator().manual_seed(self.context.streams.integer("initial"))
-        chosen = torch.randint(len(rows), (self.replicates,), generator=generator)
-        shares = rows[chosen.to(rows.device)]
-        return Paths(shares, (_to_host(shares),))
-
-    def advance(self, state: Paths, interval: Interval) -> Paths:
-        return self._advance(state, interval, self.networks, "paths")
-
-    def observe(self, state: Paths) -> dict[str, NDArray[Any]]:
-        return {"occupancy": state.saved[-1]}
-
-    def summary(self, state: Paths) -> dict[str, float | Labelled]:
-        observations, seeds = self.observations, self.options.seeds
-        result: dict[str, float | Labelled] = {
-            "loss": Labelled(("training_step",), self.losses.mean(axis=1)),
-            "seed_of_replicate": Labelled(("replicate",), np.repeat(np.arange(seeds), self.options.paths)),
-        }
-        learned = _by_seed(state, seeds)
-        result["train_score"] = Labelled(("seed",), observations.score(observations.train, learned))
-        if len(observations.held_out):
-            held_out = observations.held_out
-            result["heldout_score"] = Labelled(("seed",), observations.score(held_out, learned))
-            result["heldout_score_persistence"] = float(observations.score(held_out, observations.persistence())[0])
-            result["heldout_score_unlearned"] = float(observations.score(held_out, _by_seed(self.unlearned(), 1))[0])
-        game = self.problem.finite_game
-        if game.at_risk is not None:
-            result["final_size"] = Labelled(("replicate",), 1.0 - state.saved[-1][:, game.state_index(game.at_risk)])
-        return result
-
-    def pack(self, state: Paths) -> dict[str, NDArray[Any]]:
-        return {"shares": state.shares.detach().cpu().numpy(), "saved": np.stack(state.saved)}
-
-    def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> Paths:
-        like = self.law.identity
-        shares = torch.from_numpy(arrays["shares"]).to(device=like.device, dtype=like.dtype)
-        return Paths(shares, tuple(arrays["saved"]))
-
-    def unlearned(self) -> Paths:
-        """Paths of the SDE before training, f = 0 and g = 1, over the whole run, with noise of their own."""
-        state = self.init()
-        for interval in self.problem.clock.intervals():
-            state = self._advance(state, interval, uncorrected, "unlearned")
-        return state
-
-    def _advance(self, state: Paths, interval: Interval, correction: Correction, purpose: str) -> Paths:
-        span = spans(self.problem.clock, self.step, interval.index + 1)[-1]
-        seed = self.context.streams.integer(purpose, interval=interval.index)
-        shares = simulate(self.law, correction, state.shares, span, seed)
-        return Paths(shares, (*state.saved, _to_host(shares)))
-
-    def _initial_rows(self) -> torch.Tensor:
-        rows = self.observations.initial
-        if rows is None:
-            mixing = self.problem.graph.mixing("homogeneous")
-            rows = self.problem.type_shares(mixing)
-        return torch.from_numpy(rows).to(device=self.law.identity.device, dtype=self.law.identity.dtype)
-
-    def _fingerprint(self) -> str:
-        problem, observations = self.problem, self.observations
-        parts = (
-            self.options.model_dump_json(exclude={"paths", "checkpoint_every"}),
-            self.context.label,
-            str(self.context.streams.seed),
-            self.law.game.table(),
-            f"{self.law.contacts} {problem.population.size} {problem.precision} {problem.device.kind} {torch.__version__}",
-            repr(problem.clock.times.tolist()),
-            repr(self._initial_rows().tolist()),
-        )
-        data = observations.values[:, observations.train].tobytes()
-        return hashlib.blake2b("\n".join(parts).encode() + data, digest_size=16).hexdigest()
-
-
-def start_game(game: FiniteStateGame, parameters: dict[str, float]) -> FiniteStateGame:
-    """The game with other parameters: rebuilt from its `options`. `InputError` for an option that it does not have."""
-    if not parameters:
-        return game
-    options = getattr(game, "options", None)
-    if not isinstance(options, Options):
-        raise InputError(f"game {type(game).__name__} keeps no options", where="parameters", rule="leave them out")
-    known = tuple(type(options).model_fields)
-    for name in parameters:
-        if name not in known:
-            raise InputError(
-                f"game {type(game).__name__} has no option '{name}'",
-                where="parameters",
-                rule=f"it has: {', '.join(known)}",
-            )
-    try:
-        changed = type(options).model_validate({**vars(options), **parameters})
-    except ValidationError as error:
-        fault = error.errors()[0]
-        name = ".".join(str(part) for part in fault["loc"])
-        raise InputError(f"{fault['input']!r}: {fault['msg']}", where=f"parameters.{name}") from error
-    rebuild: Any = type(game)
-    result: FiniteStateGame = rebuild(changed)
-    return result
+    module, name = CLASSES[mode, kind].split(":")
+    found: type[NeuralSDE] = getattr(importlib.import_module(f"mesocosm_neural.{module}"), name)
+    return found
 
 
 def torch_device(problem: Problem) -> torch.device:
@@ -234,13 +105,3 @@ def torch_device(problem: Problem) -> torch.device:
             hint="install a build of torch for it, or use 'cpu'",
         )
     return torch.device(name)
-
-
-def _to_host(shares: torch.Tensor) -> FloatArray:
-    values = shares.detach().cpu().numpy().astype(np.float64)
-    return np.asarray(values / values.sum(axis=-1, keepdims=True), np.float64)
-
-
-def _by_seed(state: Paths, seeds: int) -> FloatArray:
-    paths = np.stack(state.saved, axis=1)
-    return paths.reshape(seeds, -1, *paths.shape[1:])

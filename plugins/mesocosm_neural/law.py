@@ -24,7 +24,7 @@ import torch
 from mesocosm import FiniteStateGame, Problem
 from mesocosm_neural.engine import integrate
 
-Correction = Callable[[float, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+Factors = Callable[[float, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 """(time, shares [path, state]) -> exp(f) and g, the factors of rates and of noises, both [path, transition]."""
 
 SMALLEST_AGENT = 0.1
@@ -112,9 +112,7 @@ class GameLaw:
             self._affine[time] = values[0], emission @ (values[1:] - values[0])
         return self._affine[time]
 
-    def advance(
-        self, correction: Correction, shares: torch.Tensor, span: Span, increments: torch.Tensor
-    ) -> torch.Tensor:
+    def advance(self, factors: Factors, shares: torch.Tensor, span: Span, increments: torch.Tensor) -> torch.Tensor:
         """Shares at the end of a save interval, [path, state]; `increments` are standard normal [step, path, transition]."""
         step, floor = span.step, self.floor * span.step
 
@@ -123,7 +121,7 @@ class GameLaw:
 
         def law(count: float, extents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             time, now = span.start + count * step, moved(extents)
-            rate_factor, noise_factor = correction(time, now)
+            rate_factor, noise_factor = factors(time, now)
             drift = (now @ self.source) * self.intensities(time, now) * (rate_factor * step)
             return drift, drift * torch.maximum(drift, floor).rsqrt() * noise_factor
 

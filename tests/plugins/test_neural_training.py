@@ -28,7 +28,8 @@ from mesocosm import (
 )
 from mesocosm_games.epidemics import SIR
 from mesocosm_games.options import EffortOptions, SIROptions
-from mesocosm_neural.dynamics import NeuralSDE, start_game, torch_device
+from mesocosm_neural.dynamics import NeuralSDE, torch_device
+from mesocosm_neural.finite_learning import start_game
 from mesocosm_neural.options import NeuralSDEOptions
 
 SMALL = {
@@ -182,7 +183,7 @@ def test_networks_are_independent_of_how_many_there_are() -> None:
     for few, many in zip(two.layers, three.layers, strict=True):
         assert torch.equal(few, many[:2])
     assert not torch.equal(two.layers[0][0], two.layers[0][1])
-    rates, noises = two(0.0, torch.full((2, 3), 1 / 3))
+    rates, noises = two.factors(0.0, torch.full((2, 3), 1 / 3))
     assert float((rates - 1).abs().max().detach()) < 0.05
     assert torch.equal(noises, torch.ones_like(noises))
 
