@@ -169,8 +169,9 @@ def parts(results: Results, observables: Sequence[str], folder: Path, address: s
     if scores is not None:
         words = "held-out scores of what was learned, of persistence and of the unlearned game."
         yield picture(results, scores, NARROW, "scores", words, folder, address)
-        head = ("", "learned", "persistence", "unlearned")
-        yield table("Energy scores on the held-out saves; lower is better.", head, heldout(results))
+    for found in results.findings():
+        bold = [(f"**{escape(line[0])}**", *line[1:]) for line in found.lines]
+        yield table(f"{found.title}. {found.caption}", ("", *found.head[1:]), bold)
 
 
 def picture(
@@ -206,18 +207,9 @@ def _is_shown(row: Row, observables: Sequence[str]) -> bool:
     return row.measure in OF_A_CURVE and row.observable in observables
 
 
-def heldout(results: Results) -> Iterator[tuple[str, ...]]:
-    """For each dynamics that learned: its held-out score, the mean over networks, and those of the two baselines."""
-    for label in results.labels:
-        data = results[label]
-        if "heldout_score" in data:
-            names = ("heldout_score", "heldout_score_persistence", "heldout_score_unlearned")
-            yield f"**{escape(label)}**", *(f"{float(data[each].mean()):.3g}" for each in names)
-
-
 def table(caption: str, head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     """A table with a caption: words to the left, numbers to the right."""
-    marks = [":--" if name in ("", "measure", "noise") else "--:" for name in head]
+    marks = [":--" if name in ("", "measure", "noise", "model", "parameter") else "--:" for name in head]
     rows = [head, marks, *lines]
     body = "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |" for row in rows)
     return f":::{{table}} {escape(caption)}\n:class: gallery\n\n{body}\n:::"

@@ -12,7 +12,7 @@ Each is read from what a dynamics recorded: `cost` or `value`, `exploitability`,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,11 +63,15 @@ def equilibria_cells(rows: Iterable[Equilibrium]) -> list[tuple[str, ...]]:
 
 def equilibria_table(rows: Iterable[Equilibrium]) -> str:
     """The measures as aligned text; empty where there are none."""
-    lines = equilibria_cells(rows)
+    return aligned(equilibria_cells(rows))
+
+
+def aligned(lines: Sequence[Sequence[str]], words: int = 1) -> str:
+    """Lines of equally many cells as text, in columns: the first `words` to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
+            cell.ljust(width) if column < words else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines

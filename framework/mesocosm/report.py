@@ -70,6 +70,7 @@ def write_report(
         figures=_figures(trajectories, results.reference, unit),
         summaries=_summaries(trajectories),
         equilibria=equilibria_cells(results.equilibria()),
+        findings=results.findings(),
         labels=results.labels,
         runs=_runs(manifest),
         facts=_facts(manifest),
@@ -168,7 +169,7 @@ def _figures(trajectories: Mapping[str, Trajectories], reference: str, unit: str
         ("Solvers", "What each solver recorded at every iteration.", figures.solver_figure(trajectories, reference)),
         ("Training", "What was recorded at every training step.", figures.training_figure(trajectories, reference)),
         (
-            "Held-out scores",
+            "Held-out scores by seed",
             "Judged on times that were not learned from: bars are means, dots single training seeds.",
             figures.heldout_figure(trajectories),
         ),

@@ -23,6 +23,7 @@ import xarray
 from mesocosm.dynamics import Labelled, Trajectories
 from mesocosm.equilibria import Equilibrium, equilibria
 from mesocosm.errors import InputError, StoreError, suggestion
+from mesocosm.findings import Finding, findings, texts
 from mesocosm.measures import MEASURES, Comparison, Row, tables
 from mesocosm.store import RunFolder
 
@@ -117,12 +118,17 @@ class Results:
         return {label: _trajectories(label, self[label]) for label in self.labels}
 
     def table(self) -> str:
-        """The comparison as a plain-text table, and below it the equilibrium measures."""
-        return tables(self.rows(), self.reference, self.equilibria())
+        """The comparison as a plain-text table, and below it the equilibrium measures and what else was found."""
+        found = [tables(self.rows(), self.reference, self.equilibria()), texts(self.findings())]
+        return "\n\n".join(part for part in found if part)
 
     def equilibria(self) -> list[Equilibrium]:
         """Cost, exploitability, gain from deviating and the like, of every dynamics that knows a cost."""
         return equilibria(self.trajectories())
+
+    def findings(self) -> list[Finding]:
+        """Held-out scores, forecasts and calibrated parameters, as tables."""
+        return findings(self.trajectories())
 
     def plot(self, observables: Sequence[str] | None = None) -> Figure:
         """The dynamics overlaid, one panel per observable (by default every occupancy), with 90 % bands of replicates."""

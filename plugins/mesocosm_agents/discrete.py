@@ -51,7 +51,7 @@ class DiscreteAgents(AgentBased):
 
     def check(self) -> None:
         options, graph = self.options, self.problem.graph
-        for name in ("step", "engine", "redraw", "deviations"):
+        for name in ("step", "engine", "redraw", "deviations", "record_places"):
             if name in options.changed:
                 raise InputError(
                     f"{name} {getattr(options, name)}",

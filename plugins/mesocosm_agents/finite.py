@@ -63,6 +63,12 @@ class FiniteAgents(AgentBased):
     def check(self) -> None:
         game = self.problem.finite_game
         self.check_policy(self.options.policy)
+        if self.options.record_places:
+            raise InputError(
+                f"record_places {self.options.record_places}",
+                where=f"dynamics.{self.context.label}.record_places",
+                rule="agents of a game in finite states have no places: leave it out",
+            )
         if len(game.states) > np.iinfo(np.int8).max:
             raise InputError(
                 f"the game has {len(game.states)} states",

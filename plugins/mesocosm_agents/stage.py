@@ -64,7 +64,7 @@ class StageAgents(AgentBased):
 
     def check(self) -> None:
         options, game = self.options, self.problem.stage_game
-        for name in ("step", "engine"):
+        for name in ("step", "engine", "record_places"):
             if name in options.changed:
                 raise InputError(
                     f"{name} {getattr(options, name)}",

@@ -54,10 +54,19 @@ def root() -> Path:
 
 
 @pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The documentation's own modules can be imported."""
-    monkeypatch.syspath_prepend(str(ROOT / "docs" / "_ext"))
-    return ROOT / "docs"
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The documentation's own modules can be imported; they are forgotten at the end."""
+    modules = ROOT / "docs" / "_ext"
+    monkeypatch.syspath_prepend(str(modules))
+    yield ROOT / "docs"
+    forget(modules)
+
+
+def forget(folder: Path) -> None:
+    """Nothing that was imported from a folder stays imported."""
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(str(folder)):
+            del sys.modules[name]
 
 
 @pytest.fixture
@@ -80,9 +89,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.delenv("MESOCOSM_DISABLE_PLUGINS", raising=False)
     yield Shell(tmp_path, monkeypatch, capsys)
-    for name, module in list(sys.modules.items()):
-        if str(getattr(module, "__file__", None) or "").startswith(str(tmp_path)):
-            del sys.modules[name]
+    forget(tmp_path)
 
 
 @pytest.fixture

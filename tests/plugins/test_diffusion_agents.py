@@ -275,6 +275,19 @@ def test_a_packed_state_goes_on_bit_for_bit(make):
         np.testing.assert_array_equal(values, dynamics.pack(states[2])[name])
 
 
+def test_places_of_the_first_agents_are_recorded(make):
+    """Would catch places of others, of another time, and more agents than there are."""
+    dynamics = make(Line(noise=1.0), ring(5), replicates=3, record_places=2)
+    last = play(dynamics)[-1]
+    np.testing.assert_array_equal(dynamics.observe(last)["place"], last.places[:, :2])
+    assert dynamics.dimensions()["place"] == ("replicate", "agent", "axis")
+    many = make(Line(noise=1.0), ring(5), record_places=9)
+    assert many.observe(play(many)[-1])["place"].shape == (1, 5, 1)
+    assert list(many.coordinates()["agent"]) == list(range(5))
+    none = make(Line(noise=1.0), ring(5))
+    assert "place" not in none.observe(play(none)[-1])
+
+
 def test_a_place_that_is_not_finite_stops_the_run(make):
     """The error names the replicate and the time."""
     blown_up = Feedback(lambda t, state, field: np.where(t >= 1.0, np.inf, 0.0) + 0.0 * state)

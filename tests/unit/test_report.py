@@ -126,11 +126,12 @@ def test_report_has_every_part(results, tmp_path):
     assert page.headings == [
         "Comparison with agents",
         "Costs and equilibrium",
+        "Held-out scores",
         "Trajectories",
         "Control",
         "Solvers",
         "Training",
-        "Held-out scores",
+        "Held-out scores by seed",
         "Numbers of each dynamics",
         "What was run",
         "Extra & more",

@@ -84,6 +84,8 @@ def print_results(results: Results) -> None:
         print_rows(console, results.rows())
         console.print()
     print_equilibria(console, results.equilibria())
+    for table in results.findings():
+        console.print(f"{table.title}. {table.caption}\n{table.text()}\n", highlight=False, soft_wrap=True)
     for line in _solver_lines(results):
         console.print(line, highlight=False)
     if results.folder is not None:

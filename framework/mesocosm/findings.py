@@ -1,0 +1,113 @@
+"""What dynamics found out beside their trajectories, as tables: held-out scores, forecasts, calibrated parameters.
+
+Each table is read from what a dynamics recorded, by these names:
+
+    held out      heldout_score(seed), heldout_score_persistence, heldout_score_unlearned, heldout_coverage
+    forecasts     forecast_crps(model, horizon), forecast_error(model, horizon), forecast_coverage(model, horizon)
+    calibrated    parameter(parameter), parameter_error(parameter)
+
+Scores: lower is better. Coverage: share of what was observed that lies inside the central 90 % band of the ensemble; 0.9 where
+the ensemble has the law of the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from mesocosm.dynamics import Trajectories
+from mesocosm.equilibria import NOTHING, aligned
+
+COVERAGE = "coverage of 90 %"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A table for people: a title, what it says, the head, and lines of as many cells, words before numbers.
+
+    `words` is the number of columns that hold words.
+    """
+
+    title: str
+    caption: str
+    head: tuple[str, ...]
+    lines: tuple[tuple[str, ...], ...]
+    words: int
+
+    def text(self) -> str:
+        """The table as aligned text, without title."""
+        return aligned([self.head, *self.lines], self.words)
+
+
+def findings(trajectories: Mapping[str, Trajectories]) -> list[Finding]:
+    """The tables that have a line."""
+    tables = (
+        Finding(
+            "Held-out scores",
+            "Judged on times or series that were not learned from; lower is better.",
+            ("dynamics", "learned", "persistence", "unlearned", COVERAGE),
+            tuple(_held_out(trajectories)),
+            1,
+        ),
+        Finding(
+            "Forecasts",
+            "Means over origins and training seeds; CRPS and absolute error in units of what is forecast, lower is better.",
+            ("dynamics", "model", "horizon", "CRPS", "absolute error", COVERAGE),
+            tuple(_forecasts(trajectories)),
+            2,
+        ),
+        Finding(
+            "Calibrated parameters",
+            "The values that fit best, and their standard errors.",
+            ("dynamics", "parameter", "value", "standard error"),
+            tuple(_parameters(trajectories)),
+            2,
+        ),
+    )
+    return [table for table in tables if table.lines]
+
+
+def _held_out(trajectories: Mapping[str, Trajectories]) -> Iterator[tuple[str, ...]]:
+    names = ("heldout_score", "heldout_score_persistence", "heldout_score_unlearned", "heldout_coverage")
+    for label, item in trajectories.items():
+        if "heldout_score" in item.variables:
+            yield label, *(_mean(item, name) for name in names)
+
+
+def _forecasts(trajectories: Mapping[str, Trajectories]) -> Iterator[tuple[str, ...]]:
+    names = ("forecast_crps", "forecast_error", "forecast_coverage")
+    for label, item in trajectories.items():
+        if "forecast_crps" not in item.variables:
+            continue
+        models, horizons = item.coordinates["model"], item.coordinates["horizon"]
+        for column, horizon in enumerate(horizons):
+            for row, model in enumerate(models):
+                cells = (_shown(float(item.array(name)[row, column])) for name in names)
+                yield label, str(model), f"{float(horizon):g}", *cells
+
+
+def _parameters(trajectories: Mapping[str, Trajectories]) -> Iterator[tuple[str, ...]]:
+    for label, item in trajectories.items():
+        if "parameter" not in item.variables:
+            continue
+        errors = item.array("parameter_error") if "parameter_error" in item.variables else None
+        for number, name in enumerate(item.coordinates["parameter"]):
+            error = np.nan if errors is None else float(errors[number])
+            yield label, str(name), f"{float(item.array('parameter')[number]):.5g}", _shown(error, 2)
+
+
+def _mean(item: Trajectories, name: str) -> str:
+    return _shown(float(np.mean(item.array(name)))) if name in item.variables else NOTHING
+
+
+def _shown(value: float, digits: int = 3) -> str:
+    if np.isnan(value):
+        return NOTHING
+    return f"{value:,.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
+
+
+def texts(tables: Iterable[Finding]) -> str:
+    """All tables as text, each below its title."""
+    return "\n\n".join(f"{table.title}. {table.caption}\n{table.text()}" for table in tables)
