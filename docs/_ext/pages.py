@@ -19,6 +19,7 @@ from program import command_line_reference, hooks_reference, python_reference, t
 from rules import rules_reference
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+from spread import spread
 
 from mesocosm import Registry
 from mesocosm.cli import cli
@@ -39,7 +40,11 @@ REFERENCES: dict[str, Callable[[], str]] = {
 }
 """Generated pages, each in the page of `reference/` that has its name."""
 
-GENERATED: dict[str, Callable[..., str]] = {**REFERENCES, "gallery": GALLERY.fragment}
+GENERATED: dict[str, Callable[..., str]] = {
+    **REFERENCES,
+    "gallery": GALLERY.fragment,
+    "spread": lambda *words: spread(GALLERY, *words),
+}
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

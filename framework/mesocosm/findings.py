@@ -2,9 +2,10 @@
 
 Each table is read from what a dynamics recorded, by these names:
 
-    held out      heldout_score(seed), heldout_score_persistence, heldout_score_unlearned, heldout_coverage
+    held out      heldout_score(seed), heldout_score_persistence, heldout_score_unlearned, heldout_coverage: later times
+    series        series_score(seed), series_score_climatology, series_score_unlearned, series_coverage: whole series
     forecasts     forecast_crps(model, horizon), forecast_error(model, horizon), forecast_coverage(model, horizon)
-    calibrated    parameter(parameter), parameter_error(parameter)
+    calibrated    parameter_value(parameter), parameter_error(parameter)
 
 Scores: lower is better. Coverage: share of what was observed that lies inside the central 90 % band of the ensemble; 0.9 where
 the ensemble has the law of the data.
@@ -46,9 +47,16 @@ def findings(trajectories: Mapping[str, Trajectories]) -> list[Finding]:
     tables = (
         Finding(
             "Held-out scores",
-            "Judged on times or series that were not learned from; lower is better.",
+            "Judged on times that were not learned from; lower is better.",
             ("dynamics", "learned", "persistence", "unlearned", COVERAGE),
-            tuple(_held_out(trajectories)),
+            tuple(_judged(trajectories, "heldout", "persistence")),
+            1,
+        ),
+        Finding(
+            "Held-out series",
+            "Judged on series that were not learned from; lower is better. Climatology: the series that were.",
+            ("dynamics", "learned", "climatology", "unlearned", COVERAGE),
+            tuple(_judged(trajectories, "series", "climatology")),
             1,
         ),
         Finding(
@@ -69,10 +77,10 @@ def findings(trajectories: Mapping[str, Trajectories]) -> list[Finding]:
     return [table for table in tables if table.lines]
 
 
-def _held_out(trajectories: Mapping[str, Trajectories]) -> Iterator[tuple[str, ...]]:
-    names = ("heldout_score", "heldout_score_persistence", "heldout_score_unlearned", "heldout_coverage")
+def _judged(trajectories: Mapping[str, Trajectories], what: str, baseline: str) -> Iterator[tuple[str, ...]]:
+    names = (f"{what}_score", f"{what}_score_{baseline}", f"{what}_score_unlearned", f"{what}_coverage")
     for label, item in trajectories.items():
-        if "heldout_score" in item.variables:
+        if names[0] in item.variables:
             yield label, *(_mean(item, name) for name in names)
 
 
@@ -90,12 +98,12 @@ def _forecasts(trajectories: Mapping[str, Trajectories]) -> Iterator[tuple[str, 
 
 def _parameters(trajectories: Mapping[str, Trajectories]) -> Iterator[tuple[str, ...]]:
     for label, item in trajectories.items():
-        if "parameter" not in item.variables:
+        if "parameter_value" not in item.variables:
             continue
-        errors = item.array("parameter_error") if "parameter_error" in item.variables else None
-        for number, name in enumerate(item.coordinates["parameter"]):
-            error = np.nan if errors is None else float(errors[number])
-            yield label, str(name), f"{float(item.array('parameter')[number]):.5g}", _shown(error, 2)
+        values = item.array("parameter_value")
+        errors = item.array("parameter_error") if "parameter_error" in item.variables else np.full(len(values), np.nan)
+        for name, value, error in zip(item.coordinates["parameter"], values, errors, strict=True):
+            yield label, str(name), f"{float(value):.5g}", _shown(float(error), 2)
 
 
 def _mean(item: Trajectories, name: str) -> str:

@@ -45,6 +45,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -75,9 +76,10 @@ class Transition:
     intensity: Callable[[float, Array, Array], Array] | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= float(self.rate) < np.inf:  # a tensor where a parameter is calibrated
+        # A tensor stands here where a parameter is differentiated, in many games at once: it has no truth value.
+        if isinstance(self.rate, Real) and not 0 <= self.rate < np.inf:
             raise InputError(
-                f"rate {float(self.rate):g}",
+                f"rate {self.rate:g}",
                 where=f"transition {self.source} -> {self.target}",
                 rule="finite and not negative",
             )
@@ -126,7 +128,9 @@ class Control:
     neutral: float
 
     def __post_init__(self) -> None:
-        if not self.minimum <= self.neutral <= self.maximum:
+        bounds = (self.minimum, self.neutral, self.maximum)
+        known = all(isinstance(bound, Real) for bound in bounds)  # no tensors, as in a transition's rate
+        if known and not self.minimum <= self.neutral <= self.maximum:
             raise InputError(
                 f"control '{self.name}' with minimum {self.minimum:g}, neutral {self.neutral:g}, "
                 f"maximum {self.maximum:g}",

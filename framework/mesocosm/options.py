@@ -122,9 +122,10 @@ PolicyOption = Annotated[
 def references(options: Options) -> Iterator[tuple[str, Reference]]:
     """Every reference in an options model, as (dotted option name, reference)."""
     for name, field in type(options).model_fields.items():
-        value = getattr(options, name)
-        if isinstance(value, Reference):
-            yield field.alias or name, value
-        elif isinstance(value, Options):
-            for inner, reference in references(value):
-                yield f"{field.alias or name}.{inner}", reference
+        value, shown = getattr(options, name), field.alias or name
+        for each in value if isinstance(value, tuple) else (value,):
+            if isinstance(each, Reference):
+                yield shown, each
+            if isinstance(each, Options):
+                for inner, reference in references(each):
+                    yield f"{shown}.{inner}", reference

@@ -12,3 +12,10 @@ def mesocosm_components():  # type: ignore[no-untyped-def]
         options="mesocosm_data.options:TableOptions",
         summary="observed counts from a CSV file, to compare with and to learn from",
     )
+
+
+@hookimpl
+def mesocosm_cli_commands():  # type: ignore[no-untyped-def]
+    from mesocosm_data.command import data
+
+    yield data

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mesocosm import DataError, Dynamics, InputError, Interval
-from mesocosm_data.options import TableOptions
-from mesocosm_data.quantities import columns_of, quantity, so_far
-from mesocosm_data.reading import Row, elapsed, number, read_rows
-
-DAY_UNITS = ("", "day", "days", "d")
+from mesocosm_data.options import QuantityOptions, TableOptions
+from mesocosm_data.placement import DAY_UNITS, Calendar, Placed, calendar, place, require_save, slack
+from mesocosm_data.quantities import Sheet, columns_of, lagged, series
+from mesocosm_data.reading import Row, read_rows
+from mesocosm_data.registry import series_named
 
 
 class Table(Dynamics):
     """What was observed over time, from a CSV file; NaN at saves without a row. Every row must fall on a save.
 
-    With `observable` and `column`: `occupancy` of shape [1, state], the observed share of one state and NaN in every other;
-    one replicate, the one realisation that was seen. With `quantities`: every quantity by its name, [replicate], with one
-    replicate for each value of the column `replicate`, in the order of the file.
+    With `observable` and `column`, or `states`: `occupancy` of shape [replicate, state], the observed shares of these states
+    and NaN in every other. With `quantities`: every quantity by its name, [replicate]. There is one replicate for each value
+    of the column `replicate`, in the order of the file, or else one, the one realisation that was seen. With `outside: drop`,
+    rows may lie outside the run, and with `per_save`, between saves.
 
     Errors: `InputError` for an unknown state, `DataError` with `file:line` for anything in the file.
     """
@@ -40,43 +42,39 @@ class Table(Dynamics):
         return len(self._names)
 
     @cached_property
-    def state_number(self) -> int:
-        """Number of the observed state."""
-        kind, _, state = (self.options.observable or "").partition(".")
+    def states(self) -> dict[int, QuantityOptions]:
+        """The observed states, by number, and how many are in them."""
+        options = self.options
+        if options.observable is None:
+            return {self.problem.finite_game.state_index(name): option for name, option in options.states.items()}
+        kind, _, state = options.observable.partition(".")
         if kind != "occupancy" or not state:
             raise InputError(
-                f"'{self.options.observable}'",
+                f"'{options.observable}'",
                 where=f"{self.context.label}.observable",
                 rule="'occupancy.STATE', such as "
                 + ", ".join(f"occupancy.{name}" for name in self.problem.finite_game.states),
             )
-        return self.problem.finite_game.state_index(state)
+        return {self.problem.finite_game.state_index(state): QuantityOptions(column=options.column)}
 
     @cached_property
     def observed(self) -> dict[str, NDArray[np.float64]]:
-        """Every quantity at every save, [replicate, time], NaN where nothing was observed; or `occupancy`, of one state."""
-        options, rows = self.options, self._rows
-        cells = self._cells()
-        shape = len(self._names), len(self.problem.clock.times)
-        if not options.quantities:
-            state, scale = self.state_number, options.scale or float(self.problem.population.size)
-            shares = np.full(shape, np.nan)
-            for row, cell in zip(rows, cells, strict=True):
-                if row.cells[str(options.column)]:
-                    shares[cell] = self._share(row, scale, self.problem.finite_game.states[state])
-            return {"occupancy": shares}
-        found = {}
-        for name, option in options.quantities.items():
-            values = np.full(shape, np.nan)
-            for row, cell in zip(rows, cells, strict=True):
-                values[cell] = quantity(option, row)
-            found[name] = so_far(values) if option.so_far else values
+        """Every quantity at every save, [replicate, time], and `occupancy`, [replicate, time, state]; NaN where missing."""
+        sheet = self._sheet
+        found = {
+            name: self._window(name, option) if option.between else series(name, option, sheet)
+            for name, option in self.options.quantities.items()
+        }
+        if self.states:
+            shape = len(self._names), sheet.saves, len(self.problem.finite_game.states)
+            found["occupancy"] = np.full(shape, np.nan)
+            for state, option in self.states.items():
+                found["occupancy"][:, :, state] = self._shares(state, option)
         return found
 
     def dimensions(self) -> dict[str, tuple[str, ...]]:
-        if not self.options.quantities:
-            return {"occupancy": ("replicate", "state")}
-        return dict.fromkeys(self.options.quantities, ("replicate",))
+        shares = {"occupancy": ("replicate", "state")} if self.states else {}
+        return shares | dict.fromkeys(self.options.quantities, ("replicate",))
 
     def init(self) -> int:
         return 0
@@ -91,11 +89,13 @@ class Table(Dynamics):
         return int(arrays["save"])
 
     def observe(self, state: int) -> dict[str, NDArray[Any]]:
-        if self.options.quantities:
-            return {name: values[:, state] for name, values in self.observed.items()}
-        occupancy = np.full((1, len(self.problem.finite_game.states)), np.nan)
-        occupancy[0, self.state_number] = self.observed["occupancy"][0, state]
-        return {"occupancy": occupancy}
+        return {name: values[:, state] for name, values in self.observed.items()}
+
+    @cached_property
+    def file(self) -> Path:
+        """The file that is read; a series of the registry is found or downloaded."""
+        options = self.options
+        return options.file or series_named(str(options.series)).find()
 
     @cached_property
     def _rows(self) -> list[Row]:
@@ -104,69 +104,99 @@ class Table(Dynamics):
             raise InputError(
                 f"start {options.start}", where=f"{self.context.label}.start", rule="needs the option 'time'"
             )
-        if not options.quantities:
-            self.state_number  # noqa: B018  an unknown state is found before the file is read
-        named = [name for option in options.quantities.values() for name in columns_of(option)]
-        wanted = [*named, *(name for name in (options.column, options.time, options.replicate) if name is not None)]
-        return read_rows(options.file, list(dict.fromkeys(wanted)))
+        named = [name for option in self._read for name in columns_of(option)]
+        wanted = [*named, *(name for name in (options.time, options.replicate) if name is not None)]
+        return read_rows(self.file, list(dict.fromkeys(wanted)), options.where)
 
     @cached_property
-    def _names(self) -> list[str]:
-        """Names of the replicates."""
-        column = self.options.replicate
-        return [""] if column is None else list(dict.fromkeys(row.cells[column] for row in self._rows))
-
-    def _cells(self) -> list[tuple[int, int]]:
-        """Replicate and save that each row is about."""
-        rows, column = self._rows, self.options.replicate
-        numbers = {name: number for number, name in enumerate(self._names)}
-        seen: dict[tuple[int, int], str] = {}
-        for row, save in zip(rows, self._saves(rows), strict=True):
-            cell = (0 if column is None else numbers[row.cells[column]]), save
-            if cell in seen:
-                time = row.cells[self.options.time] if self.options.time else str(save)
-                raise DataError(f"time {time} again", where=row.where, rule=f"it stands at {seen[cell]}")
-            seen[cell] = row.where
-        return list(seen)
-
-    def _saves(self, rows: list[Row]) -> list[int]:
-        """The number of the save that each row falls on."""
+    def _calendar(self) -> Calendar:
+        """What time 0 is."""
         clock, column = self.problem.clock, self.options.time
-        if column is None:
-            if len(rows) > len(clock.times):
-                raise DataError(
-                    f"row {len(rows)}",
-                    where=rows[len(clock.times)].where,
-                    rule=f"without a time column rows are saves, and there are {len(clock.times)}",
-                    hint="choose a later 'time.end', or name the time column",
-                )
-            return list(range(len(rows)))
-        times, dates = elapsed(rows, column, self.options.start)
-        if dates and clock.unit not in DAY_UNITS:
+        found = calendar(self._rows, column, self.options.start)
+        if found.dates and clock.unit not in DAY_UNITS:
             raise InputError(
                 f"dates in '{column}' and time.unit '{clock.unit}'",
                 where=f"{self.context.label}.time",
                 rule="dates are counted in days",
                 hint="use time.unit: day, or a column of numbers",
             )
-        return [self._save(row.cells[column], row.where, time) for row, time in zip(rows, times, strict=True)]
+        return found
 
-    def _save(self, text: str, where: str, time: float) -> int:
-        try:
-            return self.problem.clock.index_of(time)
-        except InputError as error:
-            what = f"time {text}" if f"{time:g}" == text else f"time {text} ({time:g} after the start)"
-            raise DataError(f"{what} is not saved", where=where, rule=error.rule, hint=error.hint) from error
-
-    def _share(self, row: Row, scale: float, state: str) -> float:
-        column = str(self.options.column)
-        text = row.cells[column]
-        share = number(text, row.where, column) / scale
-        if not 0.0 <= share <= 1.0:
+    @cached_property
+    def _placed(self) -> list[Placed]:
+        """The rows that count, in time; those before time 0 only where a quantity looks back."""
+        options, clock = self.options, self.problem.clock
+        placed = place(self._rows, options.time, self._calendar, clock, drop=options.outside == "drop")
+        if not any(option.looks_back for option in self._read):
+            placed = [each for each in placed if each.time >= -slack(clock)]
+        if not any(each.save >= 0 for each in placed):
             raise DataError(
-                f"{column} {text} of {scale:g} is a share of {share:g} in {state}",
-                where=row.where,
+                "no row between time 0 and the end of the run",
+                where=str(self.file),
+                hint="change 'start', or 'time.end' of the scenario",
+            )
+        if any(option.per_save == "one" for option in self._read):
+            for each in placed:
+                require_save(each, clock)
+        return placed
+
+    @property
+    def _read(self) -> list[QuantityOptions]:
+        """What is read from rows; an unknown state is found before the file is read."""
+        return [
+            *self.states.values(),
+            *(option for option in self.options.quantities.values() if option.between is None),
+        ]
+
+    @cached_property
+    def _names(self) -> list[str]:
+        """Names of the replicates."""
+        column = self.options.replicate
+        return [""] if column is None else list(dict.fromkeys(each.row.cells[column] for each in self._placed))
+
+    @cached_property
+    def _sheet(self) -> Sheet:
+        """The rows by the replicate and the save that they are about."""
+        column = self.options.replicate
+        numbers = {name: number for number, name in enumerate(self._names)}
+        seen: dict[tuple[int, float], str] = {}
+        rows: dict[tuple[int, int], list[Placed]] = {}
+        for each in sorted(self._placed, key=lambda placed: placed.time):
+            replicate = 0 if column is None else numbers[each.row.cells[column]]
+            moment = replicate, each.save * self.problem.clock.save_every if each.on_save else each.time
+            if moment in seen:
+                raise DataError(f"time {each.text} again", where=each.row.where, rule=f"it stands at {seen[moment]}")
+            seen[moment] = each.row.where
+            rows.setdefault((replicate, each.save), []).append(each)
+        history = max(0, -min(each.save for each in self._placed))
+        return Sheet(rows, len(self._names), len(self.problem.clock.times), history)
+
+    def _window(self, name: str, option: QuantityOptions) -> NDArray[np.float64]:
+        """1 at saves within a window of time, 0 at others, the same for all replicates."""
+        assert option.between is not None
+        clock = self.problem.clock
+        times = clock.save_every * np.arange(-option.lag, len(clock.times), dtype=np.float64)
+        try:
+            inside = self._calendar.within(*option.between, times, slack(clock))
+        except InputError as error:
+            where = f"{self.context.label}.quantities.{name}"
+            raise InputError(error.what, where=where, rule=error.rule, hint=error.hint) from error
+        row = lagged(inside[None].astype(np.float64), option.lag)[:, option.lag :]
+        return np.repeat(row, len(self._names), axis=0)
+
+    def _shares(self, state: int, option: QuantityOptions) -> NDArray[np.float64]:
+        """Share of one state, [replicate, time]."""
+        sheet, name = self._sheet, self.problem.finite_game.states[state]
+        scale = self.options.scale or float(self.problem.population.size)
+        shares = series(name, option, sheet) / scale
+        wrong = np.argwhere((shares < 0.0) | (shares > 1.0))
+        if len(wrong):
+            replicate, save = (int(number) for number in wrong[0])
+            share = shares[replicate, save]
+            raise DataError(
+                f"{share * scale:g} of {scale:g} is a share of {share:g} in {name}",
+                where=sheet.where(replicate, save) or str(self.file),
                 rule="a share lies between 0 and 1",
                 hint="set 'scale' to what the values are counted out of",
             )
-        return share
+        return shares

@@ -9,12 +9,9 @@ import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
 from pathlib import Path
 
 from mesocosm import DataError
-
-SECONDS_PER_DAY = 86400.0
 
 
 @dataclass(frozen=True)
@@ -25,11 +22,13 @@ class Row:
     cells: Mapping[str, str]
 
 
-def read_rows(path: Path, columns: Sequence[str]) -> list[Row]:
+def read_rows(path: Path, columns: Sequence[str], only: Mapping[str, str | float] | None = None) -> list[Row]:
     """The rows of a CSV file (gzip where it ends in .gz) in these columns, blank lines left out.
 
+    `only`: columns and what their cells must equal; other rows are left out before anything else is asked of them.
     `DataError` for a file that is no text, has no rows, or whose rows do not fit the header, and for unknown columns.
     """
+    only = only or {}
     rows = []
     try:
         lines = list(_lines(path))
@@ -39,14 +38,29 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[Row]:
         raise DataError("no rows", where=str(path), rule="a header row and at least one row are needed")
     header = [name.strip() for name in lines[0][1]]
     where = f"{path}:{lines[0][0]}"
-    index = {column: _index(header, column, where) for column in columns}
+    index = {column: _index(header, column, where) for column in [*columns, *only]}
     for line, cells in lines[1:]:
         if len(cells) != len(header):
             raise DataError(
                 f"{len(cells)} cells", where=f"{path}:{line}", rule=f"the header row names {len(header)} columns"
             )
-        rows.append(Row(f"{path}:{line}", {column: cells[at].strip() for column, at in index.items()}))
+        if all(matches(cells[index[column]].strip(), value) for column, value in only.items()):
+            rows.append(Row(f"{path}:{line}", {column: cells[index[column]].strip() for column in columns}))
+    if not rows:
+        raise _no_match(
+            path, only, {column: {cells[index[column]].strip() for _, cells in lines[1:]} for column in only}
+        )
     return rows
+
+
+def matches(text: str, value: str | float) -> bool:
+    """Whether a cell holds this text, or this number however it is written."""
+    if isinstance(value, str):
+        return text == value
+    try:
+        return float(text) == value
+    except ValueError:
+        return False
 
 
 def number(text: str, where: str, what: str) -> float:
@@ -58,36 +72,6 @@ def number(text: str, where: str, what: str) -> float:
     if not math.isfinite(value):
         raise DataError(f"{what} '{text}'", where=where, rule="a finite number is needed")
     return value
-
-
-def elapsed(rows: Sequence[Row], column: str, start: date | float | None) -> tuple[list[float], bool]:
-    """Times of the rows, from a column, since the start, and whether they were dates (then in days).
-
-    The first row decides between numbers and dates. `DataError` where a row does not fit, or `start` does not.
-    """
-    where, first = rows[0].where, rows[0].cells[column]
-    try:
-        float(first)
-    except ValueError:
-        origin = _moment(first, where) if start is None else start
-        if not isinstance(origin, date):
-            raise DataError(f"time '{first}' and start {origin:g}", where=where, rule="both dates") from None
-        zero = origin if isinstance(origin, datetime) else datetime(origin.year, origin.month, origin.day)
-        moments = [_moment(row.cells[column], row.where) for row in rows]
-        return [(moment - zero).total_seconds() / SECONDS_PER_DAY for moment in moments], True
-    if isinstance(start, date):
-        raise DataError(f"time '{first}' and start {start}", where=where, rule="both numbers, or both dates")
-    return [number(row.cells[column], row.where, "time") - (start or 0.0) for row in rows], False
-
-
-def _moment(text: str, where: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise DataError(f"time '{text}'", where=where, rule="a number, or a date like 1978-01-22") from error
-    if moment.tzinfo is not None:
-        raise DataError(f"time '{text}'", where=where, rule="dates without a time zone")
-    return moment
 
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -108,3 +92,18 @@ def _index(header: list[str], column: str, where: str) -> int:
             hint=f"did you mean '{close[0]}'?" if close and count == 0 else f"columns: {', '.join(header)}",
         )
     return header.index(column)
+
+
+def _no_match(path: Path, only: Mapping[str, str | float], found: Mapping[str, set[str]]) -> DataError:
+    """No row has these cells: which of them are nowhere, and what stands there instead."""
+    asked = {column: f"{column} {value if isinstance(value, str) else f'{value:g}'}" for column, value in only.items()}
+    for column, value in only.items():
+        if not any(matches(text, value) for text in found[column]):
+            some = sorted(found[column])[:10]
+            more = ", ..." if len(found[column]) > len(some) else ""
+            return DataError(
+                f"no row with {asked[column]}",
+                where=str(path),
+                rule=f"'where' must leave rows; in that column are {', '.join(some)}{more}",
+            )
+    return DataError(f"no row with {' and '.join(asked.values())}", where=str(path), rule="'where' must leave rows")

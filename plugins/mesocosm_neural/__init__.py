@@ -1,4 +1,4 @@
-"""Neural mean-field games: stochastic dynamics on the simplex whose rates and noise are learned."""
+"""Neural mean-field games: drift and noise learned from data, policies found by play, parameters calibrated."""
 
 from mesocosm import Component, hookimpl
 
@@ -11,5 +11,5 @@ def mesocosm_components():  # type: ignore[no-untyped-def]
         factory="mesocosm_neural.dynamics:NeuralSDE",
         options="mesocosm_neural.options:NeuralSDEOptions",
         requires=("torch", "torchsde"),
-        summary="neural mean-field game: a mass-conserving SDE learned from another dynamics or from a table",
+        summary="neural mean-field game: learned from trajectories, found by play, or calibrated through its equilibrium",
     )

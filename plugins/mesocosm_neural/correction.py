@@ -1,4 +1,4 @@
-"""The learned factors of rates and noises of a population in finite states, as networks of its shares and time."""
+"""The learned factors of rates and noises of a population in finite states, as networks of its shares, time and covariates."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import torch
 
+from mesocosm_neural.law import Time
 from mesocosm_neural.perceptron import Perceptrons
 
 
 class Correction(Perceptrons):
-    """Networks from (shares, time) to the log factors of the rates, and one log factor per transition for the noises.
+    """Networks from (shares, time, covariates) to the log factors of the rates; one log factor per transition for the noises.
 
     Nearly zero before training, so that the unlearned model is the game. `log_noise` is [seed, 1, transition]. Paths are
     sorted by seed: path p belongs to seed p // (paths / seeds).
@@ -36,21 +37,25 @@ class Correction(Perceptrons):
         """Everything that is trained."""
         return [*self.layers, self.log_noise] if self.learn_noise else self.layers
 
-    def factors(self, time: float, shares: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Factors of the rates and of the noises, both [path, transition]."""
+    def factors(
+        self, time: Time, shares: torch.Tensor, covariates: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Factors of the rates and of the noises, both [path, transition]; `covariates` are [path, name]."""
         paths = shares.shape[0]
-        times = torch.full_like(shares[:, :1], time) if "time" in self.inputs else shares
+        times = time if isinstance(time, torch.Tensor) else torch.full_like(shares[:, :1], time)
         noises = self.log_noise.exp().expand(-1, paths // self.seeds, -1)
-        return self(self._seen(times, shares)).exp().view(paths, -1), noises.reshape(paths, -1)
+        return self(self._seen(times, shares, covariates)).exp().view(paths, -1), noises.reshape(paths, -1)
 
-    def variation(self, times: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+    def variation(
+        self, times: torch.Tensor, shares: torch.Tensor, covariates: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Mean square of the part of the log rates that is not constant: [path, 1] and [path, state] to [seed]."""
-        return (self.hidden(self._seen(times, shares)) @ self.layers[-2]).pow(2).mean(dim=(1, 2))
+        return (self.hidden(self._seen(times, shares, covariates)) @ self.layers[-2]).pow(2).mean(dim=(1, 2))
 
-    def _seen(self, times: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
-        if self.inputs == ("occupancy",):
-            values = shares
-        else:
-            columns = {"occupancy": shares, "time": times / self.horizon}
-            values = torch.cat([columns[name] for name in self.inputs], dim=-1)
-        return values.view(self.seeds, -1, values.shape[-1])
+    def _seen(self, times: torch.Tensor, shares: torch.Tensor, covariates: torch.Tensor | None) -> torch.Tensor:
+        columns = {"occupancy": shares, "time": times / self.horizon}
+        values = [columns[name] for name in self.inputs]
+        if covariates is not None:
+            values.append(covariates)
+        joined = values[0] if len(values) == 1 else torch.cat(values, dim=-1)
+        return joined.reshape(self.seeds, -1, joined.shape[-1])

@@ -6,6 +6,7 @@ carry neural corrections,
     dX = [b_game(t, X, z, a) + f(t, X, z, u)] dt + [sigma_game (+) g(t, X, z, u)] dW
 
     learn        f and g from observed populations: `finite_learning`, `diffusion_learning`, `series_learning`
+    forecast     the same, from many origins and scored: `forecasting`
     play         a = pi(t, x, z), a policy network trained until nobody gains by deviating: `finite_play`, `diffusion_play`,
                  `stage_play`
     calibrate    parameters of the game from observed populations, through its equilibrium: `calibration`
@@ -27,6 +28,7 @@ CLASSES = {
     ("learn", "finite"): "finite_learning:FiniteLearning",
     ("learn", "diffusion"): "diffusion_learning:DiffusionLearning",
     ("learn", "stage"): "series_learning:SeriesLearning",
+    ("forecast", "finite"): "forecasting:Forecasting",
     ("play", "finite"): "finite_play:FinitePlay",
     ("play", "diffusion"): "diffusion_play:DiffusionPlay",
     ("play", "stage"): "stage_play:StagePlay",
@@ -75,7 +77,7 @@ def mode_of(options: NeuralSDEOptions) -> str:
 
 def class_for(options: NeuralSDEOptions, game: Any) -> type[NeuralSDE]:
     """The class for a mode and a kind of game; `InputError` where there is none."""
-    mode = mode_of(options)
+    mode = "forecast" if options.learn is not None and options.learn.forecasts is not None else mode_of(options)
     kind = next((name for base, name in KINDS.items() if isinstance(game, base)), type(game).__name__)
     if (mode, kind) not in CLASSES:
         kinds = ", ".join(each for known, each in CLASSES if known == mode)

@@ -16,21 +16,26 @@ sqrt(lambda) -> lambda / sqrt(floor): the equation has no meaning there, and the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
 
 import torch
 
 from mesocosm import FiniteStateGame, Problem
 from mesocosm_neural.engine import integrate
 
-Factors = Callable[[float, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+Time: TypeAlias = "float | torch.Tensor"
+"""One time for all paths, or one for each, [path, 1]."""
+
+Factors = Callable[[Time, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 """(time, shares [path, state]) -> exp(f) and g, the factors of rates and of noises, both [path, transition]."""
 
 SMALLEST_AGENT = 0.1
 
 
-def uncorrected(time: float, shares: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def uncorrected(time: Time, shares: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The game itself: f = 0 and g = 1."""
     one = shares.new_ones(())
     return one, one
@@ -44,9 +49,9 @@ def project(shares: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Span:
-    """A save interval cut into `count` steps of length `step` from `start`."""
+    """A save interval cut into `count` steps of length `step` from `start`, which may differ from path to path."""
 
-    start: float
+    start: Time
     step: float
     count: int
 
@@ -57,11 +62,13 @@ class GameLaw:
     Attributes
     ----------
     change: nu, shape [transition, state].
+    extent_of: extents that make a change of shares, shape [state, transition].
+    is_connected: whether transitions and their reverse lead from every state to every other.
     largest: largest intensity of each transition with everyone in one state, shape [transition].
     """
 
     def __init__(self, problem: Problem, game: FiniteStateGame, device: torch.device, dtype: torch.dtype) -> None:
-        self.game, self.size = game, float(problem.population.size)
+        self.game, self.size, self.clock = game, float(problem.population.size), problem.clock
         mixing = problem.graph.mixing("homogeneous", normalise=game.normalise)
         self.contacts = float(mixing.dense()[0, 0])
         self.states = torch.arange(len(game.states), device=device)
@@ -71,12 +78,25 @@ class GameLaw:
         targets = torch.tensor([target for _, target in ends], device=device)
         self.change = self.identity[targets] - self.identity[self.sources]
         self.source = self.identity[self.sources].T.contiguous()
+        self.extent_of = torch.linalg.pinv(self.change)
+        self.is_connected = int(torch.linalg.matrix_rank(self.change)) == len(game.states) - 1
         self._affine: dict[float, tuple[torch.Tensor, torch.Tensor]] = {}
         self.largest = self.intensities(0.0, self.identity).max(dim=0).values
         self.floor = (SMALLEST_AGENT / self.size * self.largest).clamp(min=torch.finfo(dtype).tiny)
 
-    def intensities(self, time: float, shares: torch.Tensor) -> torch.Tensor:
+    @cached_property
+    def is_steady(self) -> bool:
+        """Whether intensities are the same at all saves and half-way between them."""
+        saves = self.clock.times
+        probe = torch.cat([self.identity, self.identity.mean(dim=0, keepdim=True)])
+        first = self.intensities(0.0, probe)
+        times = [*saves.tolist(), *(0.5 * (saves[1:] + saves[:-1])).tolist()]
+        return all(torch.equal(self.intensities(time, probe), first) for time in times)
+
+    def intensities(self, time: Time, shares: torch.Tensor) -> torch.Tensor:
         """Intensity of each transition for one agent: shapes [path, state] to [path, transition]."""
+        if isinstance(time, torch.Tensor):
+            return self.intensities(0.0, shares) if self.is_steady else self._intensities_by_path(time, shares)
         constant, slope = self._coefficients(time)
         result = torch.addmm(constant, shares, slope)
         general = [number for number, entry in enumerate(self.game.transitions) if entry.intensity is not None]
@@ -87,6 +107,13 @@ class GameLaw:
         for number in general:
             columns[number] = self.game.intensity(self.game.transitions[number], time, field, choice)
         return torch.stack(columns, dim=-1)
+
+    def _intensities_by_path(self, times: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+        result = shares.new_zeros(len(shares), len(self.sources))
+        for time in times.unique().tolist():
+            rows = (times[:, 0] == time).nonzero()[:, 0]
+            result = result.index_put((rows,), self.intensities(time, shares[rows]))
+        return result
 
     def _emission(self, time: float) -> torch.Tensor:
         """What a population with everyone in one state exposes each agent to, [state, channel]."""
@@ -114,16 +141,37 @@ class GameLaw:
 
     def advance(self, factors: Factors, shares: torch.Tensor, span: Span, increments: torch.Tensor) -> torch.Tensor:
         """Shares at the end of a save interval, [path, state]; `increments` are standard normal [step, path, transition]."""
-        step, floor = span.step, self.floor * span.step
+        return self.move(factors, shares, span, increments)[0]
+
+    def move(
+        self,
+        factors: Factors,
+        shares: torch.Tensor,
+        span: Span,
+        increments: torch.Tensor,
+        *,
+        solver: str = "euler",
+        areas: torch.Tensor | None = None,
+        weights: Sequence[torch.Tensor] = (),
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """`advance`, and the extents of its transitions, [path, transition]; `areas` and `weights` as in `integrate`.
+
+        An adjoint sees a start through the state alone. So with `weights` the shares that the law starts from are numbers, and
+        their gradient goes through extents at the start, which are 0; not where transitions do not connect all states.
+        """
+        step, floor, root = span.step, self.floor * span.step, self.size**0.5
+        weights = weights if self.is_connected else ()
+        origin = shares.detach() if weights else shares
+        start = (shares - origin) @ self.extent_of
 
         def moved(extents: torch.Tensor) -> torch.Tensor:
-            return project(torch.addmm(shares, extents, self.change))
+            return project(torch.addmm(origin, extents, self.change))
 
         def law(count: float, extents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             time, now = span.start + count * step, moved(extents)
             rate_factor, noise_factor = factors(time, now)
             drift = (now @ self.source) * self.intensities(time, now) * (rate_factor * step)
-            return drift, drift * torch.maximum(drift, floor).rsqrt() * noise_factor
+            return drift, drift * torch.maximum(drift, floor).rsqrt() * (noise_factor / root)
 
-        extents = shares.new_zeros(shares.shape[0], len(self.sources))
-        return moved(integrate(law, extents, increments / self.size**0.5))
+        extents = integrate(law, start, increments, solver=solver, areas=areas, weights=weights)
+        return moved(extents), extents - start

@@ -7,16 +7,23 @@ from typing import Literal
 from pydantic import Field
 
 from mesocosm import LearnFrom, Options, Reference
+from mesocosm_neural.forecast_options import ForecastOptions
 
 
-class CovariatesOptions(Reference):
-    """`{from: label}`: observed covariates u(t), which the networks see: quantities of a table in this scenario."""
+class TableCovariates(Reference):
+    """`{from: label}`: quantities of one table."""
 
     names: tuple[str, ...] | None = Field(default=None, description="which of its quantities. Default: all")
     between: Literal["hold", "linear"] = Field(
         default="hold",
         description="between two observations, hold the earlier one or interpolate; after the last, it is held",
     )
+
+
+class CovariatesOptions(TableCovariates):
+    """`{from: label}`: observed covariates u(t), which the networks see: quantities of tables in this scenario."""
+
+    also: tuple[TableCovariates, ...] = Field(default=(), description="covariates of other tables beside these")
 
 
 class ReportingOptions(Options):
@@ -26,14 +33,6 @@ class ReportingOptions(Options):
     transition: str = Field(description="the transition whose jumps between two saves are counted, such as 'S -> I'")
     share: float | None = Field(default=None, gt=0, le=1, description="share that is reported. Default: learned")
     size: float | None = Field(default=None, gt=0, description="size of the negative binomial. Default: learned")
-
-
-class ForecastOptions(Options):
-    """Rolling-origin forecasts: at every origin, networks that saw nothing later forecast the next saves."""
-
-    first: float = Field(gt=0, description="time of the first origin")
-    every: float = Field(gt=0, description="time between two origins")
-    horizons: tuple[float, ...] = Field(min_length=1, description="how far ahead forecasts are scored")
 
 
 class LearnOptions(LearnFrom):
@@ -61,4 +60,17 @@ class LearnOptions(LearnFrom):
     diffusion: Literal["keep", "replace", "rescale", "add"] = Field(
         default="rescale",
         description="diffusion games: the game's noise alone, a network alone, the game's times a learned factor, or both",
+    )
+    sees: tuple[Literal["state", "time", "field"], ...] = Field(
+        default=("state",),
+        min_length=1,
+        description="diffusion and stage games: what drift and noise may depend on; the field is that of all paths of a seed",
+    )
+    quantities: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="stage games: the recorded quantities to learn. Default: the game's signals, such as attendance",
+    )
+    bounds: dict[str, tuple[float, float]] = Field(
+        default={}, description="stage games: quantities that lie between two numbers, as {attendance: [0, 1]}"
     )

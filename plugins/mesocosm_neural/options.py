@@ -69,7 +69,8 @@ class NeuralSDEOptions(TrainingOptions):
     )
     solver: Literal["euler", "milstein", "srk", "reversible_heun"] = Field(
         default="euler",
-        description="euler: compiled Euler-Maruyama; the others are those of torchsde, reversible_heun with its adjoint",
+        description="learn: euler: Euler-Maruyama, the fastest; milstein, srk and reversible_heun are those of torchsde, for "
+        "the same Ito equation; reversible_heun finds gradients by its adjoint, without keeping the steps",
     )
     step: float | None = Field(
         default=None, gt=0, description="largest step of the SDE. Default: a tenth of 1 / the game's largest intensity"

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import torch
 
+from mesocosm_neural.activation import tanh
+
 LAST_LAYER = 0.01
 """How much smaller than others the weights of the last layer are before training, so that a network starts near zero."""
 
@@ -37,7 +39,7 @@ class Perceptrons:
     def hidden(self, inputs: torch.Tensor) -> torch.Tensor:
         """The last hidden layer: [seed, row, in] to [seed, row, width]."""
         for matrix, bias in zip(self.layers[:-2:2], self.layers[1:-2:2], strict=True):
-            inputs = torch.baddbmm(bias, inputs, matrix).tanh()
+            inputs = tanh(torch.baddbmm(bias, inputs, matrix))
         return inputs
 
     def __call__(self, inputs: torch.Tensor) -> torch.Tensor:

@@ -159,6 +159,8 @@ class Trainer:
         assert self.validate is not None
         with torch.no_grad():
             scores = [float(value) for value in self.validate(step).detach().cpu()]
+            if np.isnan(scores).any():
+                raise self._fault(step, f"check {', '.join(f'{value:g}' for value in scores)}", "a check is a number")
             before = np.array(self.history.scores)
             for seed, score in enumerate(scores):
                 if not len(before) or score < before[:, seed].min():

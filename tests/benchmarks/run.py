@@ -1,4 +1,4 @@
-"""`make bench`: wall times as ratios, and games in discrete time against MFGLib, into the tables of docs/benchmarks.md.
+"""`make bench`: wall times as ratios, games in discrete time against MFGLib, and training steps, into docs/benchmarks.md.
 
 Both sides of a ratio run by turns in this process, so that whatever else the machine does falls on both.
 """
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bench_games
+import bench_neural
 
 import mesocosm
 
@@ -96,8 +97,8 @@ def main() -> None:
         lines.append(f"| {pair.what} | {rounded(median)} | {rounded(low)} to {rounded(high)} |")
         print(lines[-1], flush=True)
     about = f"Python {platform.python_version()}, {platform.machine()}, {REPETITIONS} repetitions, SIR with 400 agents."
-    games = "\n".join(bench_games.rows())
-    table = "\n".join([*lines, "", about, "", games, ""])
+    games, training = "\n".join(bench_games.rows()), "\n".join(bench_neural.rows())
+    table = "\n".join([*lines, "", about, "", games, "", training, ""])
     text = PAGE.read_text(encoding="utf-8")
     PAGE.write_text(MARKS.sub(lambda mark: f"{mark[1]}{table}{mark[2]}", text), encoding="utf-8")
     print(f"written to {PAGE}")

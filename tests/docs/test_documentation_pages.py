@@ -19,6 +19,7 @@ PAGES = [
     "howto/compare.md",
     "howto/find-an-equilibrium.md",
     "howto/fit-data.md",
+    "howto/neural-games.md",
     "howto/use-a-gpu.md",
     "howto/write-a-game.md",
     "howto/write-a-dynamics.md",

@@ -14,8 +14,9 @@ from scipy.integrate import solve_ivp
 from mesocosm import Clock, ContactGraph, FiniteStateGame, Population, Problem, Transition, resolve_device
 from mesocosm_games.epidemics import SEIR, SIR
 from mesocosm_games.options import EffortOptions, SEIROptions, SIROptions
-from mesocosm_neural.engine import NoiseTape, integrate
+from mesocosm_neural.engine import integrate
 from mesocosm_neural.law import GameLaw, Span, uncorrected
+from mesocosm_neural.tape import NoiseTape
 
 
 def law_of(game: FiniteStateGame, size: int, graph: ContactGraph | None = None) -> GameLaw:

@@ -11,7 +11,8 @@ import torch
 from scipy.stats import norm
 
 from mesocosm_neural.adam import Adam
-from mesocosm_neural.scores import EnergyLoss, energy_score
+from mesocosm_neural.scores import energy_score
+from mesocosm_neural.series_loss import SeriesLoss
 
 
 def brute_force(ensemble: np.ndarray, data: np.ndarray) -> float:
@@ -49,7 +50,7 @@ def test_loss_is_marginals_plus_whole_paths_of_what_was_observed() -> None:
     random = np.random.default_rng(5)
     paths, data = random.random((2, 6, 4, 3)), random.random((5, 4, 3))
     weight = np.array([[2.0, 0.0, 3.0]] * 3 + [[0.0, 0.0, 0.0]])
-    loss = EnergyLoss(torch.from_numpy(data * weight), torch.from_numpy(weight))
+    loss = SeriesLoss(torch.from_numpy(data * weight), torch.from_numpy(weight))
     seen = [(time, state) for time in range(3) for state in (0, 2)]
     factor = np.array([weight[entry] for entry in seen])
     for seed, got in enumerate(loss(torch.from_numpy(paths)).numpy()):
@@ -59,13 +60,13 @@ def test_loss_is_marginals_plus_whole_paths_of_what_was_observed() -> None:
         ]
         columns = tuple(zip(*seen, strict=True))
         whole = brute_force(paths[seed][:, *columns] * factor, data[:, *columns] * factor)
-        np.testing.assert_allclose(got, np.sum(marginal) / 4 + whole / 2, rtol=1e-12)
+        np.testing.assert_allclose(got, np.mean(marginal) + whole / np.sqrt(3), rtol=1e-12)
 
 
 def test_gradients_are_finite_where_paths_coincide() -> None:
     """Catches the NaN gradient of a norm at 0, which paths that start or die together would meet."""
     paths = torch.full((1, 4, 2, 3), 0.5, requires_grad=True)
-    EnergyLoss(torch.full((2, 2, 3), 0.5), torch.ones(2, 3))(paths).sum().backward()
+    SeriesLoss(torch.full((2, 2, 3), 0.5), torch.ones(2, 3))(paths).sum().backward()
     assert torch.isfinite(paths.grad).all()
 
 

@@ -234,9 +234,9 @@ def test_a_fault_among_quantities_names_its_line(tmp_path: Path, old: str, new: 
     ("options", "words"),
     [
         ({"quantities": {"share": SHARE}, "scale": 2}, "scale: leave it out"),
-        ({"quantities": {"share": SHARE}, "replicate": "who"}, "needs quantities, and a time column"),
-        ({"observable": "occupancy.I", "column": "came", "time": "round", "replicate": "who"}, "needs quantities"),
-        ({"column": "came"}, "observable and column, or quantities"),
+        ({"quantities": {"share": SHARE}, "replicate": "who"}, "needs states or quantities, and a time column"),
+        ({"observable": "occupancy.I", "column": "came", "time": "round", "replicate": "who"}, "needs states or"),
+        ({"column": "came"}, "observable and column, states, or quantities"),
     ],
 )
 def test_options_of_a_table_that_contradict_each_other(tmp_path: Path, options: dict[str, Any], words: str) -> None:

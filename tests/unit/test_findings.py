@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mesocosm.dynamics import Labelled, Trajectories
+from mesocosm.equilibria import NOTHING
 from mesocosm.findings import findings, texts
 
 
@@ -22,9 +23,21 @@ def test_held_out_scores_are_means_over_seeds_beside_their_baselines():
         "heldout_score_unlearned": Labelled((), np.array(0.05)),
     }
     (table,) = findings({"learned": recorded(scores), "agents": recorded({})})
-    assert table.lines == (("learned", "0.2", "0.5", "0.05", "–"),)
+    assert table.lines == (("learned", "0.2", "0.5", "0.05", NOTHING),)
     (covered,) = findings({"learned": recorded({**scores, "heldout_coverage": Labelled((), np.array(0.875))})})
     assert covered.lines[0][-1] == "0.875"
+
+
+def test_held_out_series_have_a_table_of_their_own():
+    scores = {
+        "series_score": Labelled(("seed",), np.array([2.0, 4.0])),
+        "series_score_climatology": Labelled((), np.array(5.0)),
+        "series_score_unlearned": Labelled((), np.array(6.0)),
+        "series_coverage": Labelled((), np.array(0.5)),
+    }
+    (table,) = findings({"learned": recorded(scores)})
+    assert table.title == "Held-out series"
+    assert table.lines == (("learned", "3", "5", "6", "0.5"),)
 
 
 def test_forecasts_have_a_line_for_every_horizon_and_model():
@@ -40,21 +53,21 @@ def test_forecasts_have_a_line_for_every_horizon_and_model():
     )
     (table,) = findings({"learned": item})
     assert len(table.lines) == 6
-    assert table.lines[0] == ("learned", "learned", "7", "100", "201", "–")
-    assert table.lines[2] == ("learned", "learned", "14", "2,001", "4,001", "–")
-    assert table.lines[5] == ("learned", "persistence", "28", "5", "10", "–")
+    assert table.lines[0] == ("learned", "learned", "7", "100", "201", NOTHING)
+    assert table.lines[2] == ("learned", "learned", "14", "2,001", "4,001", NOTHING)
+    assert table.lines[5] == ("learned", "persistence", "28", "5", "10", NOTHING)
 
 
 def test_parameters_are_shown_with_their_errors_in_aligned_text():
     item = recorded(
         {
-            "parameter": Labelled(("parameter",), np.array([0.29876, 1.5])),
+            "parameter_value": Labelled(("parameter",), np.array([0.29876, 1.5])),
             "parameter_error": Labelled(("parameter",), np.array([0.0123, np.nan])),
         },
         {"parameter": ["beta", "effort.cost"]},
     )
     (table,) = findings({"learned": item})
-    assert table.lines == (("learned", "beta", "0.29876", "0.012"), ("learned", "effort.cost", "1.5", "–"))
+    assert table.lines == (("learned", "beta", "0.29876", "0.012"), ("learned", "effort.cost", "1.5", NOTHING))
     lines = texts([table]).splitlines()
     assert lines[0].startswith("Calibrated parameters. ")
     assert lines[2].index("0.29876") + 7 == lines[3].index("1.5") + 3

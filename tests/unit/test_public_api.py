@@ -84,8 +84,13 @@ OPTIONS = {
         depth inputs noise loss regularisation step checkpoint_every
     """,
     "dynamics table": """
-        file observable column scale quantities quantities.column quantities.minus quantities.over
-        quantities.absolute quantities.so_far replicate time start
+        file series where observable column states states.column states.minus states.over states.absolute
+        states.equals states.between states.per_save states.difference states.negative states.cumulative
+        states.sum_over states.smooth states.so_far states.lag states.before scale quantities
+        quantities.column quantities.minus quantities.over quantities.absolute quantities.equals
+        quantities.between quantities.per_save quantities.difference quantities.negative
+        quantities.cumulative quantities.sum_over quantities.smooth quantities.so_far quantities.lag
+        quantities.before replicate time start outside
     """,
     "game beach_bar": "places bar still crowd_floor",
     "game congestion": """
