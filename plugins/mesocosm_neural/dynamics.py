@@ -25,14 +25,14 @@ from mesocosm_neural.options import NeuralSDEOptions
 
 KINDS: dict[type, str] = {FiniteStateGame: "finite", DiffusionGame: "diffusion", StageGame: "stage"}
 CLASSES = {
-    ("learn", "finite"): "finite_learning:FiniteLearning",
-    ("learn", "diffusion"): "diffusion_learning:DiffusionLearning",
-    ("learn", "stage"): "series_learning:SeriesLearning",
-    ("forecast", "finite"): "forecasting:Forecasting",
-    ("play", "finite"): "finite_play:FinitePlay",
-    ("play", "diffusion"): "diffusion_play:DiffusionPlay",
-    ("play", "stage"): "stage_play:StagePlay",
-    ("calibrate", "finite"): "calibration:Calibration",
+    ("learn", "finite"): "learn.finite_learning:FiniteLearning",
+    ("learn", "diffusion"): "learn.diffusion_learning:DiffusionLearning",
+    ("learn", "stage"): "learn.series_learning:SeriesLearning",
+    ("forecast", "finite"): "forecast.forecasting:Forecasting",
+    ("play", "finite"): "play.finite_play:FinitePlay",
+    ("play", "diffusion"): "play.diffusion_play:DiffusionPlay",
+    ("play", "stage"): "play.stage_play:StagePlay",
+    ("calibrate", "finite"): "calibrate.calibration:Calibration",
 }
 
 

@@ -7,9 +7,9 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from mesocosm import Options
-from mesocosm_neural.calibrate_options import CalibrateOptions
-from mesocosm_neural.learn_options import LearnOptions
-from mesocosm_neural.play_options import PlayOptions
+from mesocosm_neural.calibrate.options import CalibrateOptions
+from mesocosm_neural.learn.options import LearnOptions
+from mesocosm_neural.play.options import PlayOptions
 
 
 class TrainingOptions(Options):

@@ -14,10 +14,10 @@ from scipy.stats import norm
 from mesocosm import Clock, ContactGraph, Population, Problem, resolve_device
 from mesocosm_games.epidemics import SIR
 from mesocosm_games.options import SIROptions
-from mesocosm_neural.baselines import Baselines, ensemble
-from mesocosm_neural.counted import CountedLaw, History, history_of, relative_noise, trailing_mean
-from mesocosm_neural.law import GameLaw
-from mesocosm_neural.skill import absolute_error, crps, is_covered, log_crps, scores
+from mesocosm_neural.forecast.baselines import Baselines, ensemble
+from mesocosm_neural.forecast.counted import CountedLaw, History, history_of, relative_noise, trailing_mean
+from mesocosm_neural.forecast.skill import absolute_error, crps, is_covered, log_crps, scores
+from mesocosm_neural.learn.law import GameLaw
 
 FloatArray = NDArray[np.float64]
 

@@ -29,12 +29,12 @@ from mesocosm_games.epidemics import SIR
 from mesocosm_games.finite_options import VaccinationOptions
 from mesocosm_games.options import EffortOptions, SIROptions
 from mesocosm_games.vaccination import Vaccination
-from mesocosm_neural.calibrate_options import ParameterOptions
-from mesocosm_neural.calibration import Calibration
-from mesocosm_neural.curves import CurveFit, VaryingGame
+from mesocosm_neural.calibrate.calibration import Calibration
+from mesocosm_neural.calibrate.curves import CurveFit, VaryingGame
+from mesocosm_neural.calibrate.options import ParameterOptions
+from mesocosm_neural.calibrate.parameters import Parameters
 from mesocosm_neural.dynamics import NeuralSDE
 from mesocosm_neural.options import NeuralSDEOptions
-from mesocosm_neural.parameters import Parameters
 
 CAREFUL = EffortOptions(cost=0.1, infection_cost=1.0)
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from mesocosm import InputError, Labelled, Trajectories
-from mesocosm_neural.covariates import Covariates, SeenCovariates, read_covariates
-from mesocosm_neural.learn_options import CovariatesOptions
-from mesocosm_neural.simulator import Cohort
-from mesocosm_neural.windows import Member
+from mesocosm_neural.learn.covariates import Covariates, SeenCovariates, read_covariates
+from mesocosm_neural.learn.options import CovariatesOptions
+from mesocosm_neural.learn.simulator import Cohort
+from mesocosm_neural.learn.windows import Member
 
 GAP = np.nan
 STRICTNESS = np.array([[10.0, GAP, GAP, 40.0, GAP, 20.0, GAP]])

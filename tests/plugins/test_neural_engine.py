@@ -10,9 +10,9 @@ import pytest
 import torch
 
 import mesocosm
-from mesocosm_neural.correction import Correction
 from mesocosm_neural.engine import Law, integrate
-from mesocosm_neural.law import GameLaw, Span
+from mesocosm_neural.learn.correction import Correction
+from mesocosm_neural.learn.law import GameLaw, Span
 from mesocosm_neural.options import NeuralSDEOptions
 from mesocosm_neural.perceptron import Perceptrons
 from mesocosm_neural.tape import NoiseTape

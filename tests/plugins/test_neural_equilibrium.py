@@ -14,10 +14,10 @@ from mesocosm_games.effort import Effort
 from mesocosm_games.epidemics import SEIR, SIR, SIS
 from mesocosm_games.finite_options import EffortGameOptions
 from mesocosm_games.options import EffortOptions, SEIROptions, SIROptions, SISOptions
-from mesocosm_neural.calibrate_options import ParameterOptions
-from mesocosm_neural.collocation import Collocation
-from mesocosm_neural.implicit import Equilibria, Solution
-from mesocosm_neural.parameters import Parameters
+from mesocosm_neural.calibrate.collocation import Collocation
+from mesocosm_neural.calibrate.implicit import Equilibria, Solution
+from mesocosm_neural.calibrate.options import ParameterOptions
+from mesocosm_neural.calibrate.parameters import Parameters
 
 CAREFUL = EffortOptions(cost=0.1, infection_cost=1.0)
 

@@ -28,15 +28,15 @@ from mesocosm import (
 from mesocosm_games.epidemics import SIR
 from mesocosm_games.options import SIROptions
 from mesocosm_neural.dynamics import NeuralSDE
-from mesocosm_neural.finite_fit import FiniteFit, Member
-from mesocosm_neural.finite_learning import FiniteLearning
-from mesocosm_neural.finite_verdict import Judge, Prediction
-from mesocosm_neural.law import GameLaw, uncorrected
-from mesocosm_neural.observations import Observations
+from mesocosm_neural.learn.finite_fit import FiniteFit, Member
+from mesocosm_neural.learn.finite_learning import FiniteLearning
+from mesocosm_neural.learn.finite_verdict import Judge, Prediction
+from mesocosm_neural.learn.law import GameLaw, uncorrected
+from mesocosm_neural.learn.observations import Observations
+from mesocosm_neural.learn.reconstruction import Reconstruction
+from mesocosm_neural.learn.simulator import Cohort, Simulator
+from mesocosm_neural.learn.windows import Windows, validation_windows
 from mesocosm_neural.options import NeuralSDEOptions
-from mesocosm_neural.reconstruction import Reconstruction
-from mesocosm_neural.simulator import Cohort, Simulator
-from mesocosm_neural.windows import Windows, validation_windows
 
 SMALL = {"seeds": 2, "paths": 8, "batch": 16, "steps": 4, "width": 4, "step": 0.5, "checkpoint_every": 2}
 SAVES, SERIES, SIZE = 13, 3, 1000

@@ -28,11 +28,11 @@ from mesocosm import (
 from mesocosm.options import references
 from mesocosm_games.epidemics import SIR
 from mesocosm_games.options import SIROptions
-from mesocosm_neural.covariates import gather_covariates
 from mesocosm_neural.dynamics import NeuralSDE
-from mesocosm_neural.forecast_training import ForecastTraining, resampled
-from mesocosm_neural.forecasting import Forecasting
-from mesocosm_neural.learn_options import CovariatesOptions
+from mesocosm_neural.forecast.forecasting import Forecasting
+from mesocosm_neural.forecast.training import ForecastTraining, resampled
+from mesocosm_neural.learn.covariates import gather_covariates
+from mesocosm_neural.learn.options import CovariatesOptions
 from mesocosm_neural.options import NeuralSDEOptions
 
 FloatArray = NDArray[np.float64]

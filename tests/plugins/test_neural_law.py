@@ -15,7 +15,7 @@ from mesocosm import Clock, ContactGraph, FiniteStateGame, Population, Problem, 
 from mesocosm_games.epidemics import SEIR, SIR
 from mesocosm_games.options import EffortOptions, SEIROptions, SIROptions
 from mesocosm_neural.engine import integrate
-from mesocosm_neural.law import GameLaw, Span, uncorrected
+from mesocosm_neural.learn.law import GameLaw, Span, uncorrected
 from mesocosm_neural.tape import NoiseTape
 
 

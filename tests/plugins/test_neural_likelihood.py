@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mesocosm_neural.likelihood import Gaussian, Likelihood, Multinomial, covariance
+from mesocosm_neural.calibrate.likelihood import Gaussian, Likelihood, Multinomial, covariance
 
 
 def likelihoods() -> list[Likelihood]:

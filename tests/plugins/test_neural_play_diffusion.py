@@ -32,9 +32,9 @@ from mesocosm import (
 )
 from mesocosm_games.diffusion_options import InterbankOptions
 from mesocosm_games.interbank import Interbank
-from mesocosm_neural.diffusion_play import DiffusionPlay
-from mesocosm_neural.diffusion_policy import NeuralPolicy
 from mesocosm_neural.options import NeuralSDEOptions
+from mesocosm_neural.play.diffusion_play import DiffusionPlay
+from mesocosm_neural.play.diffusion_policy import NeuralPolicy
 
 SMALL = {"seeds": 2, "steps": 4, "batch": 32, "width": 4, "paths": 20, "check_every": 4, "step": 0.25}
 

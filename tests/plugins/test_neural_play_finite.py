@@ -27,9 +27,9 @@ from mesocosm import (
     load_policy,
 )
 from mesocosm_neural.dynamics import NeuralSDE
-from mesocosm_neural.finite_flow import OneAgent, product
-from mesocosm_neural.finite_play import FinitePlay
 from mesocosm_neural.options import NeuralSDEOptions
+from mesocosm_neural.play.finite_flow import OneAgent, product
+from mesocosm_neural.play.finite_play import FinitePlay
 
 EFFORT = "{kind: sir, beta: 0.6, gamma: 0.2, effort: {cost: 1, infection_cost: 1}}"
 SMALL = {"play": {}, "seeds": 2, "steps": 12, "check_every": 4, "checkpoint_every": 4, "width": 6, "depth": 1}

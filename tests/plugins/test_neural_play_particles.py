@@ -19,12 +19,12 @@ from scipy.stats import norm
 from mesocosm import DiffusionGame
 from mesocosm_games.diffusion_options import InterbankOptions
 from mesocosm_games.interbank import Interbank
-from mesocosm_neural.antithetic import Draws
-from mesocosm_neural.diffusion_cost import Walk
-from mesocosm_neural.exits import Side
-from mesocosm_neural.field_flow import AveragedFlow, felt
 from mesocosm_neural.particles import Particles
-from mesocosm_neural.quasi_random import match, quasi_normals
+from mesocosm_neural.play.antithetic import Draws
+from mesocosm_neural.play.diffusion_cost import Walk
+from mesocosm_neural.play.exits import Side
+from mesocosm_neural.play.field_flow import AveragedFlow, felt
+from mesocosm_neural.play.quasi_random import match, quasi_normals
 
 
 class Near(Interbank):

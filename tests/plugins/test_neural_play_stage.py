@@ -13,7 +13,7 @@ import mesocosm
 from mesocosm import Context, InputError, Labelled, Problem, Streams
 from mesocosm_neural.dynamics import NeuralSDE
 from mesocosm_neural.options import NeuralSDEOptions
-from mesocosm_neural.stage_play import StagePlay
+from mesocosm_neural.play.stage_play import StagePlay
 
 MEETING = (
     "{kind: meeting, form: static, scheduled: 12, quorum: 0.8, reputation: 1, inconvenience: 1, waiting: 1, sigma: 0.5}"

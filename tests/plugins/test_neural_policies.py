@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from mesocosm import Control, FiniteStateGame, InputError, Transition
-from mesocosm_neural.averaging import LEAST, Averaged
-from mesocosm_neural.finite_policy import FinitePolicies, NeuralPolicy, Sight
-from mesocosm_neural.policy_network import PolicyNetwork, field_features, time_features, within
+from mesocosm_neural.play.averaging import LEAST, Averaged
+from mesocosm_neural.play.finite_policy import FinitePolicies, NeuralPolicy, Sight
+from mesocosm_neural.play.policy_network import PolicyNetwork, field_features, time_features, within
 
 CPU, DOUBLE = torch.device("cpu"), torch.float64
 

@@ -24,10 +24,10 @@ from mesocosm import (
 from mesocosm_games.epidemics import SIR
 from mesocosm_games.options import SIROptions
 from mesocosm_neural.dynamics import NeuralSDE
-from mesocosm_neural.finite_learning import FiniteLearning
-from mesocosm_neural.learn_options import ReportingOptions
+from mesocosm_neural.learn.finite_learning import FiniteLearning
+from mesocosm_neural.learn.options import ReportingOptions
+from mesocosm_neural.learn.reporting import Reporting
 from mesocosm_neural.options import NeuralSDEOptions
-from mesocosm_neural.reporting import Reporting
 
 POPULATION = 2000.0
 COUNTS = np.array([[0.0, 12.0, 17.0, 30.0, 44.0, 61.0]])

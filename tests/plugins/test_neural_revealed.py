@@ -12,8 +12,8 @@ from scipy.integrate import solve_ivp
 from mesocosm import Clock, ContactGraph, Population, Problem, resolve_device
 from mesocosm_games.epidemics import SIR
 from mesocosm_games.options import SIROptions
-from mesocosm_neural.counted import CountedLaw, history_of
-from mesocosm_neural.law import GameLaw
+from mesocosm_neural.forecast.counted import CountedLaw, history_of
+from mesocosm_neural.learn.law import GameLaw
 
 SIZE, BETA, GAMMA, FACTOR, WEEKS = 1e6, 2.3, 2.0, 1.3, 8
 

@@ -11,13 +11,13 @@ import torch
 from scipy.stats import norm
 
 from mesocosm import Axis, Clock, InputError, Labelled, Trajectories
-from mesocosm_neural.learn_options import LearnOptions
+from mesocosm_neural.learn.options import LearnOptions
+from mesocosm_neural.learn.samples import samples_of
+from mesocosm_neural.learn.sde_law import SDELaw, UnitPart, folded
+from mesocosm_neural.learn.sde_networks import DriftAndNoise
+from mesocosm_neural.learn.sde_units import Units
+from mesocosm_neural.learn.space import Space
 from mesocosm_neural.options import NeuralSDEOptions
-from mesocosm_neural.samples import samples_of
-from mesocosm_neural.sde_law import SDELaw, UnitPart, folded
-from mesocosm_neural.sde_networks import DriftAndNoise
-from mesocosm_neural.sde_units import Units
-from mesocosm_neural.space import Space
 from mesocosm_neural.tape import NoiseTape
 
 CLOCK = Clock(4.0, 1.0)

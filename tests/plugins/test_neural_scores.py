@@ -11,8 +11,8 @@ import torch
 from scipy.stats import norm
 
 from mesocosm_neural.adam import Adam
+from mesocosm_neural.learn.series_loss import SeriesLoss
 from mesocosm_neural.scores import energy_score
-from mesocosm_neural.series_loss import SeriesLoss
 
 
 def brute_force(ensemble: np.ndarray, data: np.ndarray) -> float:

@@ -29,7 +29,7 @@ from mesocosm import (
 from mesocosm_games.epidemics import SIR
 from mesocosm_games.options import EffortOptions, SIROptions
 from mesocosm_neural.dynamics import NeuralSDE, torch_device
-from mesocosm_neural.finite_learning import start_game
+from mesocosm_neural.learn.finite_learning import start_game
 from mesocosm_neural.options import NeuralSDEOptions
 
 SMALL = {

@@ -24,7 +24,7 @@ from mesocosm import (
 )
 from mesocosm_games.epidemics import SIR
 from mesocosm_games.options import EffortOptions, SIROptions
-from mesocosm_neural.calibration import Calibration
+from mesocosm_neural.calibrate.calibration import Calibration
 from mesocosm_neural.dynamics import NeuralSDE
 from mesocosm_neural.options import NeuralSDEOptions
 

@@ -10,7 +10,7 @@ import torch
 from mesocosm import Clock, ContactGraph, Population, Problem, resolve_device
 from mesocosm_games.epidemics import SIR
 from mesocosm_games.options import SIROptions
-from mesocosm_neural.law import GameLaw, Span, uncorrected
+from mesocosm_neural.learn.law import GameLaw, Span, uncorrected
 
 SIZE, GAMMA, PATHS, STEP = 1000, 0.8, 8000, 0.001
 

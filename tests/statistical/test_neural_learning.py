@@ -23,7 +23,7 @@ from mesocosm import (
 from mesocosm_games.epidemics import SIR
 from mesocosm_games.options import SIROptions
 from mesocosm_neural.dynamics import NeuralSDE
-from mesocosm_neural.finite_learning import FiniteLearning
+from mesocosm_neural.learn.finite_learning import FiniteLearning
 from mesocosm_neural.options import NeuralSDEOptions
 
 EFFECT = -0.8

@@ -14,8 +14,8 @@ import pytest
 import mesocosm
 from mesocosm import Context, Problem
 from mesocosm_neural.dynamics import NeuralSDE
-from mesocosm_neural.finite_play import FinitePlay
 from mesocosm_neural.options import NeuralSDEOptions
+from mesocosm_neural.play.finite_play import FinitePlay
 
 TEXT = """
 mesocosm: 1

@@ -18,11 +18,11 @@ from scipy.special import ndtr
 
 import mesocosm
 from mesocosm import Axis, Context, DiffusionField, DiffusionGame, GridPolicy, Point, Problem
-from mesocosm_neural.antithetic import Draws
-from mesocosm_neural.diffusion_cost import Walk
-from mesocosm_neural.diffusion_play import DiffusionPlay
 from mesocosm_neural.options import NeuralSDEOptions
 from mesocosm_neural.particles import Particles
+from mesocosm_neural.play.antithetic import Draws
+from mesocosm_neural.play.diffusion_cost import Walk
+from mesocosm_neural.play.diffusion_play import DiffusionPlay
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 

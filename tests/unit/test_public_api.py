@@ -71,7 +71,8 @@ OPTIONS = {
         compare.window
     """,
     "dynamics agent_based": """
-        replicates step policy policy.constant policy.from policy.file deviations redraw engine
+        deviations engine policy policy.constant policy.file policy.from record_places redraw replicates
+        step
     """,
     "dynamics classical_mfg": """
         closure degrees group policy policy.constant policy.from policy.file method initial_guess
@@ -80,17 +81,27 @@ OPTIONS = {
     """,
     "dynamics edge_based": "degrees",
     "dynamics neural_sde": """
-        learn learn.from learn.until parameters seeds paths batch steps learning_rate gradient_norm width
-        depth inputs noise loss regularisation step checkpoint_every
+        batch calibrate calibrate.closure calibrate.from calibrate.noise calibrate.parameters
+        calibrate.parameters.high calibrate.parameters.low calibrate.parameters.start
+        calibrate.parameters.varies calibrate.until check_every checkpoint_every depth gradient_norm inputs
+        learn learn.bounds learn.covariates learn.covariates.also learn.covariates.also.between
+        learn.covariates.also.from learn.covariates.also.names learn.covariates.between
+        learn.covariates.from learn.covariates.names learn.diffusion learn.drift learn.forecasts
+        learn.forecasts.average learn.forecasts.block learn.forecasts.every learn.forecasts.first
+        learn.forecasts.horizons learn.forecasts.record learn.from learn.hold_out learn.quantities
+        learn.reporting learn.reporting.quantity learn.reporting.share learn.reporting.size
+        learn.reporting.transition learn.sees learn.until learn.validation learn.window learning_rate loss
+        noise parameters paths patience play play.averaging play.flow_every play.frequencies play.scenarios
+        play.sees play.shock play.tolerance regularisation seeds solver step steps width
     """,
     "dynamics table": """
-        file series where observable column states states.column states.minus states.over states.absolute
-        states.equals states.between states.per_save states.difference states.negative states.cumulative
-        states.sum_over states.smooth states.so_far states.lag states.before scale quantities
-        quantities.column quantities.minus quantities.over quantities.absolute quantities.equals
-        quantities.between quantities.per_save quantities.difference quantities.negative
-        quantities.cumulative quantities.sum_over quantities.smooth quantities.so_far quantities.lag
-        quantities.before replicate time start outside
+        column file observable outside quantities quantities.absolute quantities.before quantities.between
+        quantities.column quantities.cumulative quantities.difference quantities.equals quantities.lag
+        quantities.minus quantities.negative quantities.over quantities.per_save quantities.smooth
+        quantities.so_far quantities.sum_over replicate scale series start states states.absolute
+        states.before states.between states.column states.cumulative states.difference states.equals
+        states.lag states.minus states.negative states.over states.per_save states.smooth states.so_far
+        states.sum_over time where
     """,
     "game beach_bar": "places bar still crowd_floor",
     "game congestion": """

@@ -1,0 +1,1 @@
+"""Mode `calibrate`: parameters of a game, through its equilibrium."""

@@ -1,0 +1,1 @@
+"""Rolling-origin forecasts of reported counts, beside baselines."""

@@ -1,0 +1,1 @@
+"""Mode `learn`: drift and noise from observed populations."""

@@ -1,0 +1,1 @@
+"""Mode `play`: policies trained against the flow that they make."""
