@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ from mesocosm.hooks import hookimpl
 from mesocosm.measures import MEASURES, Comparison, Row, cells
 
 if TYPE_CHECKING:
+    import xarray
+
     from mesocosm.registry import Registry
     from mesocosm.results import Results
 
@@ -126,6 +129,14 @@ def print_rows(console: Console, rows: Iterable[Row]) -> None:
         console.print(table, crop=False)
 
 
+def _last_residual(data: xarray.Dataset) -> float:
+    """The residual in the end, the largest over seeds where each has one; NaN where none is told."""
+    if "residual" not in data:
+        return float("nan")
+    found = data["residual"]
+    return float(found[-1] if found.dims == ("iteration",) else found.max())
+
+
 def _start(results: Results, label: str) -> str:
     """From where a solver started, since another start may lead to another equilibrium; '' where it is not told."""
     scenario = json.loads(str(results.attributes.get("scenario", "{}")))
@@ -151,22 +162,13 @@ def _line(row: Row) -> tuple[str, ...]:
 
 
 def _solver_lines(results: Results) -> list[str]:
-    """Convergence, cost and exploitability of the dynamics that have them."""
+    """Convergence of the dynamics that solve for something."""
     lines = []
     for label in results.labels:
         data = results[label]
         if "converged" in data:
             verdict = "converged" if float(data["converged"]) else "NOT converged"
-            residual = float(data["residual"][-1])
-            lines.append(
-                f"{label}: {verdict} in {int(data['iterations'])} iterations, residual {residual:.1e}{_start(results, label)}"
-            )
-        if "heldout_score" in data:
-            own = float(data["heldout_score"].mean())
-            others = ", ".join(
-                f"{name} {float(data[f'heldout_score_{name}']):.3g}"
-                for name in ("persistence", "unlearned")
-                if f"heldout_score_{name}" in data
-            )
-            lines.append(f"{label}: held-out energy score {own:.3g}; {others} (lower is better)")
+            residual = _last_residual(data)
+            words = "" if math.isnan(residual) else f", residual {residual:.1e}"
+            lines.append(f"{label}: {verdict} in {int(data['iterations'])} iterations{words}{_start(results, label)}")
     return lines
