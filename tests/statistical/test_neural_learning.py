@@ -229,6 +229,7 @@ def test_mean_and_variance_of_every_state_are_learned_at_every_time(options: dic
     np.testing.assert_allclose(moments(learned.occupancy) / reference(), 1.0, atol=0.1)
 
 
+@pytest.mark.slow
 def test_with_the_mean_squared_error_the_spread_collapses() -> None:
     """The loss of the published method sees only means: it keeps them and removes the noise.
 
