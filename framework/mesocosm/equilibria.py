@@ -22,6 +22,9 @@ from mesocosm.dynamics import Trajectories
 HEADS = ("dynamics", "cost", "exploitability", "deviation gain", "consistency", "price of anarchy")
 NOTHING = "\N{EN DASH}"
 
+NEGLIGIBLE = 1e-5
+"""Errors below this share of a number are not shown."""
+
 
 @dataclass(frozen=True)
 class Equilibrium:
@@ -115,7 +118,7 @@ def _plain(value: float) -> str:
 def _with_error(value: float, error: float) -> str:
     if np.isnan(value):
         return NOTHING
-    if np.isnan(error) or error == 0.0:
+    if np.isnan(error) or error < NEGLIGIBLE * abs(value) or error == 0.0:
         return f"{value:.5g}"
     places = max(0, 1 - int(np.floor(np.log10(error))))
     return f"{value:.{places}f} ± {error:.{places}f}"

@@ -47,14 +47,14 @@ def findings(trajectories: Mapping[str, Trajectories]) -> list[Finding]:
     tables = (
         Finding(
             "Held-out scores",
-            "Judged on times that were not learned from; lower is better.",
+            "Judged on times or series that were not learned from; lower is better.",
             ("dynamics", "learned", "persistence", "unlearned", COVERAGE),
             tuple(_judged(trajectories, "heldout", "persistence")),
             1,
         ),
         Finding(
             "Held-out series",
-            "Judged on series that were not learned from; lower is better. Climatology: the series that were.",
+            "Whole series that were not learned from; lower is better. Climatology: the series that were.",
             ("dynamics", "learned", "climatology", "unlearned", COVERAGE),
             tuple(_judged(trajectories, "series", "climatology")),
             1,

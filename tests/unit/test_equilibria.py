@@ -43,5 +43,11 @@ def test_table_leaves_out_what_nobody_has():
     assert "2.5" in text.splitlines()[2]
 
 
+def test_an_error_that_is_nothing_gives_no_digits():
+    costs = 9.162367 + np.array([-1e-8, 0.0, 1e-8])
+    (line,) = equilibria_table(equilibria({"played": recorded("played", cost=costs)})).splitlines()[1:]
+    assert line.split() == ["played", "9.1624"]
+
+
 def test_no_costs_no_table():
     assert equilibria_table(equilibria({"table": recorded("table", final_size=0.5)})) == ""
