@@ -65,13 +65,10 @@ class Gallery:
 
     def fragment(self, name: str, *observables: str) -> str:
         """Figure and comparison of a scenario as Markdown; one sentence where its data are not on this machine."""
-        try:
-            scenario = mesocosm.load(self.scenarios / f"{name}.yaml")
-        except ScenarioError as error:
-            if lacks_data(error):
-                return NEEDS_DATA
-            raise
-        folder = self.docs / "_build" / "gallery" / name / self.key(scenario)
+        found = self.found(name)
+        if found is None:
+            return NEEDS_DATA
+        scenario, folder = found
         drawn = folder / _digest([Path(__file__).read_bytes(), *(name.encode() for name in observables)])
         page = drawn / "fragment.md"
         if not page.is_file():
@@ -84,6 +81,16 @@ class Gallery:
             text = "\n\n".join(parts(results, observables, drawn, address))
             write_atomically(page, f"{text}\n".encode())
         return page.read_text(encoding="utf-8")
+
+    def found(self, name: str) -> tuple[Scenario, Path] | None:
+        """A scenario, and the folder of its run; None where its data are not on this machine."""
+        try:
+            scenario = mesocosm.load(self.scenarios / f"{name}.yaml")
+        except ScenarioError as error:
+            if lacks_data(error):
+                return None
+            raise
+        return scenario, self.docs / "_build" / "gallery" / name / self.key(scenario)
 
     def key(self, scenario: Scenario) -> str:
         """What a run depends on, in one short name: scenario, files that it reads, device, versions and sources."""

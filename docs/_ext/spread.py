@@ -7,12 +7,11 @@ the gallery: both come from one run.
 from __future__ import annotations
 
 import numpy as np
-from gallery import NEEDS_DATA, Gallery, finished, lacks_data, listed, picture, run
+from gallery import NEEDS_DATA, Gallery, finished, listed, picture, run
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-import mesocosm
-from mesocosm import Results, ScenarioError
+from mesocosm import Results
 from mesocosm.figures import COLOURS, REFERENCE_COLOUR, finish, with_unit
 from mesocosm.observables import quantiles_of
 
@@ -24,13 +23,10 @@ SIZE = (7.5, 2.7)
 
 def spread(gallery: Gallery, name: str, *labels: str) -> str:
     """The figure of a scenario as Markdown; one sentence where its data are not on this machine."""
-    try:
-        scenario = mesocosm.load(gallery.scenarios / f"{name}.yaml")
-    except ScenarioError as error:
-        if lacks_data(error):
-            return NEEDS_DATA
-        raise
-    folder = gallery.docs / "_build" / "gallery" / name / gallery.key(scenario)
+    found = gallery.found(name)
+    if found is None:
+        return NEEDS_DATA
+    scenario, folder = found
     results = finished(folder) or run(scenario, folder)
     address = f"/{folder.relative_to(gallery.docs).as_posix()}"
     words = f"where {listed(labels)} are over time: median, and bands of half and of nine tenths of all."

@@ -1,7 +1,7 @@
 """Rolling-origin forecasts of reported counts by the neural mean-field game, beside baselines, and their scores.
 
 At every origin an ensemble of networks, trained on what was known there and on nothing later, forecasts up to the longest
-horizon (see `forecast_network` for the model, `forecast_training` for the training). What happened then scores it (`skill`),
+horizon (see `network` for the model, `training` for the training). What happened then scores it (`skill`),
 and the same scores are given for forecasts without a network (`baselines`).
 """
 

@@ -21,12 +21,12 @@ import torch
 from numpy.typing import NDArray
 
 from mesocosm import Assessment, DiffusionGame, InputError, Interval, Labelled, Marginals, Policy, assess
-from mesocosm_neural.dynamics import NeuralSDE
 from mesocosm_neural.particles import Particles
 from mesocosm_neural.play.diffusion_policy import policy_of
 from mesocosm_neural.play.diffusion_training import DiffusionTraining
-from mesocosm_neural.play.options import PLAYED_WITHOUT, PlayOptions, check_meaning
+from mesocosm_neural.play.options import PLAYED_WITHOUT, check_meaning
 from mesocosm_neural.play.particle_population import Population, PopulationWalk, pack, unpack
+from mesocosm_neural.play.playing import Playing
 from mesocosm_neural.trainer import History, Trainer
 
 FloatArray = NDArray[np.float64]
@@ -38,7 +38,7 @@ SAMPLED = frozenset({"paths", "batch"})
 """Options that playing with particles has, beside those of every kind of game."""
 
 
-class DiffusionPlay(NeuralSDE):
+class DiffusionPlay(Playing):
     """Policies trained by deep fictitious play, one for each seed, and a population of `paths` particles that plays each.
 
     Replicates are seeds. Observes what `mesocosm.Marginals` names. At the end: `value(seed)`, the cost of an agent by Monte
@@ -56,16 +56,6 @@ class DiffusionPlay(NeuralSDE):
 
     history: History
     assessments: tuple[Assessment, ...] = ()
-
-    @property
-    def replicates(self) -> int:
-        return self.options.seeds
-
-    @property
-    def play(self) -> PlayOptions:
-        """How it is played."""
-        assert self.options.play is not None
-        return self.options.play
 
     @property
     def game(self) -> DiffusionGame:
@@ -95,7 +85,7 @@ class DiffusionPlay(NeuralSDE):
         }
         for what, (wrong, rule) in faults.items():
             if wrong:
-                raise InputError(what, where=self._where("play"), rule=rule)
+                raise InputError(what, where=self.where("play"), rule=rule)
         check_meaning(self.context.label, self.options, PLAYED_WITHOUT - SAMPLED)
         unfit = frozenset({"shock"} if game.common is not None else {"shock", "scenarios"})
         check_meaning(self.context.label, self.play, unfit, "play.")
@@ -229,9 +219,6 @@ class DiffusionPlay(NeuralSDE):
 
     def _exploitabilities(self, step: int) -> torch.Tensor:
         return torch.tensor([each.exploitability for each in self._assess()], dtype=torch.float64)
-
-    def _where(self, option: str) -> str:
-        return f"dynamics '{self.context.label}', option {option}"
 
     def _fingerprint(self) -> str:
         problem, game = self.problem, self.game

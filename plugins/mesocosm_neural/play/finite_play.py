@@ -31,11 +31,11 @@ from mesocosm import (
     steps_per_interval,
     tabulate_policy,
 )
-from mesocosm_neural.dynamics import NeuralSDE
 from mesocosm_neural.play.averaging import Averaged
 from mesocosm_neural.play.finite_flow import OneAgent
 from mesocosm_neural.play.finite_policy import FinitePolicies, NeuralPolicy, Sight
-from mesocosm_neural.play.options import PLAYED_WITHOUT, PlayOptions, check_meaning
+from mesocosm_neural.play.options import PLAYED_WITHOUT, check_meaning
+from mesocosm_neural.play.playing import Playing
 from mesocosm_neural.trainer import Trainer
 
 FloatArray = NDArray[np.float64]
@@ -44,7 +44,7 @@ FELT, SEEN = "felt", "seen"
 """Names of the averaged fields: what agents feel, and what a policy sees of it."""
 
 
-class FinitePlay(NeuralSDE):
+class FinitePlay(Playing):
     """Policies trained by deep fictitious play, one for each seed, and the mean-field flow of each.
 
     The closure is the homogeneous one. Replicates are seeds: a replicate is the deterministic flow of a training of its own.
@@ -54,16 +54,6 @@ class FinitePlay(NeuralSDE):
     largest distance of the last field made from the averaged one; `iterations`; `best_seed`, whose policy others may play;
     `converged`, whether that one is exploitable by at most `tolerance` of its cost; `final_size(replicate)` for an epidemic.
     """
-
-    @property
-    def replicates(self) -> int:
-        return self.options.seeds
-
-    @property
-    def play(self) -> PlayOptions:
-        """How it is played."""
-        assert self.options.play is not None
-        return self.options.play
 
     @property
     def sees_field(self) -> bool:
@@ -76,7 +66,7 @@ class FinitePlay(NeuralSDE):
         if game.control is None or not game.has_costs:
             raise InputError(
                 f"game {type(game).__name__}, whose agents choose nothing",
-                where=self._where("play"),
+                where=self.where("play"),
                 rule="playing needs a game with a control and costs",
                 hint="give the game one (for sir, sis, seir: the option effort)",
             )
@@ -85,7 +75,7 @@ class FinitePlay(NeuralSDE):
             if not self.sees_field:
                 raise InputError(
                     f"{name}, but the policy does not see the field",
-                    where=self._where(f"play.{name}"),
+                    where=self.where(f"play.{name}"),
                     rule="populations differ by shocks only where policies can answer them",
                     hint="leave it out, or give sees: [time, state, field]",
                 )
@@ -230,9 +220,6 @@ class FinitePlay(NeuralSDE):
 
     def _tensor(self, values: FloatArray) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(values)).to(device=self.device, dtype=self.dtype)
-
-    def _where(self, option: str) -> str:
-        return f"dynamics '{self.context.label}', option {option}"
 
     def _fingerprint(self) -> str:
         problem, game = self.problem, self.problem.finite_game

@@ -21,9 +21,9 @@ import torch
 from numpy.typing import NDArray
 
 from mesocosm import ConstantPolicy, InputError, Interval, Labelled, Policy, StageGame, assess
-from mesocosm_neural.dynamics import NeuralSDE
 from mesocosm_neural.play.averaging import Averaged
-from mesocosm_neural.play.options import PLAYED_WITHOUT, PlayOptions, check_meaning
+from mesocosm_neural.play.options import PLAYED_WITHOUT, check_meaning
+from mesocosm_neural.play.playing import Playing
 from mesocosm_neural.play.policy_network import within
 from mesocosm_neural.trainer import Trainer
 
@@ -39,7 +39,7 @@ DIFFERENCE = 1e-5
 """Half the span of the central difference, as a share of the range of the control."""
 
 
-class StagePlay(NeuralSDE):
+class StagePlay(Playing):
     """Actions trained by fictitious play, one for each seed, from anywhere in the range of the control.
 
     Replicates are seeds; each plays its action in every round, in an infinite population. Observes what the mean field of a
@@ -53,16 +53,6 @@ class StagePlay(NeuralSDE):
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
 
     @property
-    def replicates(self) -> int:
-        return self.options.seeds
-
-    @property
-    def play(self) -> PlayOptions:
-        """How it is played."""
-        assert self.options.play is not None
-        return self.options.play
-
-    @property
     def game(self) -> StageGame:
         """What is played."""
         return self.problem.stage_game
@@ -74,7 +64,7 @@ class StagePlay(NeuralSDE):
         if self.game.tables:
             raise InputError(
                 f"a game with {self.game.tables} tables",
-                where=f"dynamics '{self.context.label}', option play",
+                where=self.where("play"),
                 rule="an infinite population plays at one table",
                 hint="play them with agent_based",
             )
