@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Self
 
 import torch
 
@@ -35,6 +37,12 @@ class Perceptrons:
             uniform = [torch.rand(before + 1, after, generator=each, dtype=torch.float64) for each in generators]
             values = ((2.0 * torch.stack(uniform) - 1.0) * bound).to(device=device, dtype=dtype)
             self.layers += [part.contiguous().requires_grad_() for part in (values[:, :-1], values[:, -1:])]
+
+    def frozen(self) -> Self:
+        """The same networks with the same weights, which no gradient reaches."""
+        fixed = copy.copy(self)
+        fixed.layers = [layer.detach() for layer in self.layers]
+        return fixed
 
     def hidden(self, inputs: torch.Tensor) -> torch.Tensor:
         """The last hidden layer: [seed, row, in] to [seed, row, width]."""

@@ -8,6 +8,7 @@ wrong gradient misses them by far.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from mesocosm_neural.particles import Particles
 from mesocosm_neural.play.antithetic import Draws
 from mesocosm_neural.play.diffusion_cost import Walk
 from mesocosm_neural.play.diffusion_play import DiffusionPlay
+from mesocosm_neural.play.hedging import Hedge
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -194,10 +196,11 @@ def test_the_derivative_of_a_cost_with_exits_has_no_bias() -> None:
 
 def test_particles_that_play_the_equilibrium_of_the_meeting_start_it_on_time() -> None:
     """The classical solver's policy, played by particles with weights: start time within .01 of 1.32688 and value within 1 %
-    of .98596 (Cole-Hopf), in steps of 0.1.
+    of .98596 (Cole-Hopf), in steps of 0.1. With a hedge their costs have the same mean, within 4 standard errors, and a
+    quarter of the spread.
 
     Catches exits that are late, costs of leaving at a wrong time, and a running cost that goes on after it: each is seen at
-    a tenth of a step.
+    a tenth of a step. And a hedge with a wrong sign, or that is not stopped at a side. False alarms: 1e-4.
     """
     problem = problem_of(MEETING_1, 3.0, 0.1)
     game = problem.diffusion_game
@@ -212,11 +215,19 @@ def test_particles_that_play_the_equilibrium_of_the_meeting_start_it_on_time() -
     particles = Particles(game, 1.0, torch.device("cpu"), torch.float64)
     draws, generator = Draws(particles, 4, 1, 4000, 30), torch.Generator().manual_seed(5)
     start = draws.start(generator)
-    journey = Walk(particles, choose, uses_field=False).travel(
-        start, draws.noise(generator, start), np.linspace(0.0, 3.0, 31)
+    noise, walk, times = (
+        draws.noise(generator, start),
+        Walk(particles, choose, uses_field=False),
+        np.linspace(0.0, 3.0, 31),
     )
+    journey = walk.travel(start, noise, times)
     assert float(journey.signals.mean()) == pytest.approx(1.32688, abs=0.01)
     assert float(journey.cost.mean()) == pytest.approx(0.98596, rel=0.01)
+    hedged = replace(walk, hedge=Hedge(game, choose)).travel(start, noise, times)
+    assert torch.equal(hedged.signals, journey.signals)
+    gains = (hedged.cost - journey.cost).detach()
+    assert abs(float(gains.mean())) < 4 * float(gains.std()) / gains.numel() ** 0.5
+    assert float(hedged.cost.detach().std()) < 0.25 * float(journey.cost.std())
 
 
 @pytest.mark.slow
@@ -224,10 +235,10 @@ def test_the_meeting_starts_when_the_closed_form_says() -> None:
     """All start at -1, t 1, theta .8, weights 1, sigma .5: T 1.32688 within .01, u(0, -1) .98596 within 1 %.
 
     Catches a policy that learns little (T then comes out too early: an error of the response is felt four times in T), flows
-    that are not averaged long enough, and the social optimum. Seen: T 1.3224, value .98575.
+    that are not averaged long enough, and the social optimum. Seen with three seeds: T 1.322 to 1.329, value .982 to .987.
     """
     play = {"frequencies": 12, "averaging": 0.3, "flow_every": 3}
-    options = {"seeds": 1, "steps": 300, "batch": 256, "width": 16, "learning_rate": 0.05, "step": 0.1, "paths": 40000}
+    options = {"seeds": 1, "steps": 300, "batch": 256, "width": 16, "learning_rate": 0.05, "step": 0.05, "paths": 40000}
     dynamics = trained(problem_of(MEETING_1, 3.0, 0.1), play, check_every=100, **options)
     summary = summary_of(dynamics)
     assert summary["start_time"][0] == pytest.approx(1.32688, abs=0.01)
@@ -238,21 +249,21 @@ def test_the_meeting_starts_when_the_closed_form_says() -> None:
 
 @pytest.mark.slow
 def test_the_meeting_of_many_starts_when_the_closed_form_says() -> None:
-    """Start N(-3, .5^2), t 3, c = (2, 4, .5), theta .9, sigma 1, horizon 12: T 3.14614 within 1 %, share arrived at t .80216
-    within .015, mean value 2.78719 within 1 %, all of the policy's flow on a grid.
+    """Start N(-3, .5^2), t 3, c = (2, 4, .5), theta .9, sigma 1, horizon 12: T 3.14614 within .01, share arrived at t .80216
+    within .01, mean value 2.78719 within 1 %, all of the policy's flow on a grid.
 
-    Seen: T 3.164, share .796, value 2.791. Those who come last decide T; they are few, and learn to walk a little slowly.
+    Seen with three seeds: T 3.152 to 3.153, share .799 to .800, value 2.7906. Those who come last decide T; they are few.
     Catches what the first case does, and starts that are not those of the game.
     """
-    play = {"frequencies": 32, "averaging": 0.2, "flow_every": 3}
-    options = {"seeds": 1, "steps": 500, "batch": 512, "width": 16, "learning_rate": 0.05, "step": 0.12, "paths": 40000}
+    play = {"frequencies": 32, "averaging": 0.1, "flow_every": 3}
+    options = {"seeds": 1, "steps": 500, "batch": 512, "width": 16, "learning_rate": 0.05, "step": 0.1, "paths": 40000}
     dynamics = trained(problem_of(MEETING_2, 12.0, 0.3), play, check_every=250, **options)
     game = dynamics.game
     model = DiffusionField(game, (300,), np.linspace(0.0, 12.0, 1001))
     flow = model.flow(dynamics.policy())
     found = game.scalars(flow.passage, flow.signals)
-    assert found["start_time"] == pytest.approx(3.14614, rel=0.01)
-    assert found["arrived_on_schedule"] == pytest.approx(0.80216, abs=0.015)
+    assert found["start_time"] == pytest.approx(3.14614, abs=0.01)
+    assert found["arrived_on_schedule"] == pytest.approx(0.80216, abs=0.01)
     assert dynamics.assessments[0].value == pytest.approx(2.78719, rel=0.01)
     summary = summary_of(dynamics)
     assert summary["start_time"][0] == pytest.approx(3.14614, abs=0.03)

@@ -2,7 +2,8 @@
 
 Two particles of a pair start at the same place and are moved by opposite noise of their own, so what is odd in the
 noise drops out of an average exactly. For training, the normals are quasi-random and matched in their second moments
-(see `quasi_random`). That is a bias of order 1 / particles, so it is left out where a cost is reported.
+(see `quasi_random`). That is a bias of order 1 / particles, so it is left out where a cost is reported, and where
+particles leave: there a cost is far from quadratic, and the time at which a share has left is moved by the bias.
 
 A share of the pairs may be explorers: they start elsewhere, so that a policy is trained at places where the population
 is seldom or, at time 0, never, and they are no part of the population.
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 
 from mesocosm_neural.particles import Particles
+from mesocosm_neural.play.exits import sides_of
 from mesocosm_neural.play.quasi_random import match, quasi_normals
 
 STRATUM = 16
@@ -92,11 +94,8 @@ class Draws:
             rows = self.scenarios * self._all
             drawn = [quasi_normals(self.steps, rows, axes, generator) for _ in range(self.seeds)]
             half = torch.stack(drawn, dim=1).view(*shape, self._all, axes)
-            begin = matched.view(self.seeds, self.scenarios, 2, self._all, axes)[:, :, 0].to(half)
-            apart = self.explorers * self.scenarios > (self.steps + 1) * axes
-            cuts = (0, self.pairs, self._all) if apart else (0, self._all)
-            parts = [match(half[..., a:b, :], begin[..., a:b, :]) for a, b in itertools.pairwise(cuts)]
-            half = torch.cat(parts, dim=3)
+            if not sides_of(self.particles.game):
+                half = self._matched(half, matched)
         own = torch.cat([half, -half], dim=3)
         common = torch.zeros(1, dtype=torch.float64).expand(*shape, 2 * self._all, axes)
         if self.particles.game.common is not None:
@@ -108,6 +107,15 @@ class Draws:
         return tuple(
             each.reshape(whole).to(device=self.particles.device, dtype=self.particles.dtype) for each in (own, common)
         )
+
+    def _matched(self, half: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
+        """Noise of one of each pair, [step, seed, scenario, pair, axis], matched with where it starts."""
+        axes = half.shape[-1]
+        begin = start.view(self.seeds, self.scenarios, 2, self._all, axes)[:, :, 0].to(half)
+        apart = self.explorers * self.scenarios > (self.steps + 1) * axes
+        cuts = (0, self.pairs, self._all) if apart else (0, self._all)
+        parts = [match(half[..., a:b, :], begin[..., a:b, :]) for a, b in itertools.pairwise(cuts)]
+        return torch.cat(parts, dim=3)
 
     def mean(self, costs: torch.Tensor, own: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean of costs [seed, path] that this noise [step, seed, path, axis] led to, and its standard error, [seed] both.

@@ -31,6 +31,7 @@ from mesocosm_neural.particles import Particles
 from mesocosm_neural.play.exits import Exit, Side, sides_of
 from mesocosm_neural.play.feedback_network import Choose
 from mesocosm_neural.play.field_flow import felt
+from mesocosm_neural.play.hedging import Hedge
 
 FloatArray = NDArray[np.float64]
 
@@ -90,7 +91,8 @@ class Walk:
     """Particles that play a policy.
 
     `uses_field`: whether the policy looks at the field. Each seed has `scenarios` populations, each with a common noise of its
-    own. `members` [path] are 1 for particles that are part of it, and 0 for those that are not; None where all are.
+    own. `members` [path] are 1 for particles that are part of it, and 0 for those that are not; None where all are. With a
+    `hedge`, costs and gradients have less noise, and the same mean.
     """
 
     particles: Particles
@@ -98,6 +100,7 @@ class Walk:
     uses_field: bool
     scenarios: int = 1
     members: torch.Tensor | None = None
+    hedge: Hedge | None = None
 
     @cached_property
     def sides(self) -> tuple[Side, ...]:
@@ -126,13 +129,18 @@ class Walk:
         """
         particles, length, before = self.particles, times[1] - times[0], node.places
         shaken = before + length**0.5 * node.own * noise[0]
+        paid = torch.zeros_like(node.cost)
+        if self.hedge is not None:
+            price = self.hedge.price(times[0], self._held(before), node.received)
+            gain = self.hedge.gain(price, before, node.drift, node.own, shaken, length, self.sides)
+            paid = -node.inside * gain
         variance = node.own**2
         if particles.game.common is not None:
             shaken, variance = shaken + length**0.5 * node.common * noise[1], variance + node.common**2
         after = shaken + length * node.drift
         guess = self._node(times[1], self._held(particles.contain(after)), after, node.inside, given)
         after = shaken + 0.5 * length * (node.drift + guess.drift)
-        exits, remaining, paid = [], node.inside, torch.zeros_like(node.cost)
+        exits, remaining = [], node.inside
         for side in self.sides:
             chance, delay = side.crossing(before, after, variance, length)
             leaves, share = remaining * touch(chance), delay / length
@@ -192,7 +200,7 @@ class Walk:
             made = received
         else:
             received = given[:, None].expand(-1, places.shape[1], -1)
-            control = self.choose(t, places, received)
+            control = self._chosen(t, places, received, inside)
             made = self._made(t, places, inside, control)
         own, common = game.noise(t, places, received), game.common_noise(t, places, received)
         drift = game.drift(t, places, received, control)
@@ -206,8 +214,13 @@ class Walk:
         """
         game = self.particles.game
         seen = self._made(t, places, inside, game.neutral_control(places))
-        control = self.choose(t, places, seen)
+        control = self._chosen(t, places, seen, inside)
         return control, self._made(t, places, inside, control) if game.interaction == "emission" else seen
+
+    def _chosen(self, t: float, places: torch.Tensor, seen: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+        if self.hedge is None:
+            return self.choose(t, places, seen)
+        return self.hedge.steered(t, places, seen, inside, self.choose)
 
     def _made(self, t: float, places: torch.Tensor, inside: torch.Tensor, control: torch.Tensor) -> torch.Tensor:
         """The field that the population makes, at every particle: [seed, path, channel]."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,6 +17,7 @@ from mesocosm_neural.play.antithetic import Draws
 from mesocosm_neural.play.diffusion_cost import Walk
 from mesocosm_neural.play.feedback_network import FeedbackNetwork, Sight
 from mesocosm_neural.play.field_flow import AveragedFlow, is_averaged
+from mesocosm_neural.play.hedging import Hedge
 from mesocosm_neural.trainer import one_thread
 
 FloatArray = NDArray[np.float64]
@@ -79,7 +80,7 @@ class DiffusionTraining:
         draws = self.draws(self.options.batch, EXPLORERS)
         start = draws.start(generator, spread=True)
         noise = draws.noise(generator, matched=start)
-        walk = self.walk(draws.scenarios, draws.members)
+        walk = replace(self.walk(draws.scenarios, draws.members), hedge=self.hedge)
         journey = walk.travel(start, noise, self.times, self.flow.field, self.flow.signals)
         self.flow.add(step, journey.field, journey.signals)
         return journey.cost.mean(dim=1)
@@ -88,6 +89,13 @@ class DiffusionTraining:
         """Particles that play the networks as they are, at the nodes of training or at other times."""
         choose = self.network.over((self.times if times is None else times).tolist())
         return Walk(self.particles, choose, self.sees_field, scenarios, members)
+
+    @property
+    def hedge(self) -> Hedge | None:
+        """By the policies as they are, where particles leave; elsewhere matched noise is enough."""
+        if not self.network.sight.sides:
+            return None
+        return Hedge(self.game, self.network.frozen().over(self.times.tolist()))
 
     def values(self, paths: int, purpose: str) -> tuple[FloatArray, FloatArray]:
         """Cost of an agent whose population plays the same, by so many particles, and its standard error: [seed] both."""

@@ -11,6 +11,7 @@ network is for the rest. P is the projection of `policy_network`.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -120,6 +121,12 @@ class FeedbackNetwork:
     def weights(self) -> list[torch.Tensor]:
         """All that is trained."""
         return [*self.linear.layers, *self.correction.layers]
+
+    def frozen(self) -> FeedbackNetwork:
+        """The same policies with the same weights, which no gradient reaches."""
+        fixed = copy.copy(self)
+        fixed.linear, fixed.correction = self.linear.frozen(), self.correction.frozen()
+        return fixed
 
     def over(self, times: Sequence[float]) -> Choose:
         """The policy at these times alone; what depends on the time is computed once for all of them."""
