@@ -217,6 +217,11 @@ def test_single_precision_computes() -> None:
         (EFFORT, {"paths": 8}, "paths 8.*leave it out"),
         (EFFORT, {"loss": "crps"}, "loss crps.*leave it out"),
         (EFFORT, {"play": {"shock": 0.1}}, "shock.*does not see the field"),
+        (
+            EFFORT,
+            {"play": {"closure": "degree", "sees": ["time", "state", "field"]}},
+            "'degree' for a policy that sees the",
+        ),
         ("{kind: beach_bar}", {}, "play is for games of these kinds: finite"),
     ],
 )

@@ -62,7 +62,7 @@ def policies(*sees: str) -> FinitePolicies:
     """Networks of two seeds, far from neutral."""
     low, high = torch.zeros(2, dtype=DOUBLE), torch.ones(2, dtype=DOUBLE)
     generators = [torch.Generator().manual_seed(seed) for seed in range(2)]
-    found = FinitePolicies(Commons(), Sight(sees, 4.0, 3, low, high), (5,), generators)
+    found = FinitePolicies(Commons(), Sight(sees, 4.0, 3, low, high, low.new_zeros(1, 0)), (5,), generators)
     with torch.no_grad():
         for layer in found.network.layers:
             layer.add_(torch.randn(layer.shape, generator=generators[0], dtype=DOUBLE), alpha=0.3)

@@ -27,6 +27,7 @@ graph: {kind: complete}
 game: GAME
 """
 MILD = "{kind: sir, beta: 0.3, gamma: 0.1, effort: {cost: 1, infection_cost: 1}}"
+TYPED = "{kind: sir, beta: 0.06, gamma: 0.1, effort: {cost: 1, infection_cost: 1}}"
 STRONG = "{kind: sir, beta: 0.4, gamma: 0.125, effort: {cost: 0.1, infection_cost: 1}}"
 
 
@@ -111,3 +112,40 @@ def test_a_policy_that_sees_the_field_answers_a_shock_that_it_has_not_seen() -> 
         assert losses[0] < 0.5 * losses[1], losses
     losses = [mesocosm.assess(unshocked, each).exploitability for each in (answers, blind)]
     assert losses[1] < losses[0] < 5e-3, losses
+
+
+CLOSURES = {
+    "degree": "{kind: configuration, degrees: {poisson: 6}}",
+    "group": "{kind: blocks, sizes: [250, 750], mean_degrees: [[6, 3], [1, 3]]}",
+}
+
+
+@pytest.mark.parametrize("closure", CLOSURES)
+def test_every_type_has_its_own_policy(closure: str) -> None:
+    """Catches types that are mixed up, shares of types that are lost, and a policy that is the same for all.
+
+    Compared with the solver of the classical mean-field game on the same closure, which neither trains nor samples: cost of an
+    agent within 1e-4, the control of every type with more than 2 % of the population within 0.02. The exploitability of
+    the table, found by the measures of the framework on the closure, is below 1e-3 of the cost.
+    """
+    text = TEXT.replace("graph: {kind: complete}", f"graph: {CLOSURES[closure]}").replace("GAME", TYPED)
+    text = text.replace("INITIAL", "0.02").replace("END", "30").replace("SAVE", "1")
+    problem = mesocosm.build(mesocosm.parse(text))
+    model = play(problem, play={"closure": closure, "flow_every": 10}, steps=500, step=0.5, learning_rate=0.03)
+    policy, found = model.policy(), mesocosm.assess(problem, model.policy())
+    registry = mesocosm.Registry.discover()
+    options = registry.options_model("dynamics", "classical_mfg").model_validate({"closure": closure})
+    solver = registry.factory("dynamics", "classical_mfg").bind(options)(
+        problem, Context("nash", problem.streams("nash"))
+    )
+    solver.prepare()
+    assert found.value == pytest.approx(solver.value, rel=1e-4)
+    assert found.exploitability < 1e-3 * found.value
+    reference = solver.policy()
+    assert isinstance(policy, mesocosm.TabulatedPolicy)
+    assert policy.types == reference.types
+    common = model._mixing.shares > 0.02
+    for t in np.linspace(1.0, 25.0, 9):
+        assert np.abs(policy.table(t, 3) - reference.table(t, 3))[common, 0].max() < 0.02
+    middle = policy.table(8.0, 3)[common, 0]
+    assert np.ptp(middle) > 0.05

@@ -91,8 +91,8 @@ OPTIONS = {
         learn.forecasts.horizons learn.forecasts.record learn.from learn.hold_out learn.quantities
         learn.reporting learn.reporting.quantity learn.reporting.share learn.reporting.size
         learn.reporting.transition learn.sees learn.until learn.validation learn.window learning_rate loss
-        noise parameters paths patience play play.averaging play.flow_every play.frequencies play.scenarios
-        play.sees play.shock play.tolerance regularisation seeds solver step steps width
+        noise parameters paths patience play play.averaging play.closure play.flow_every play.frequencies
+        play.scenarios play.sees play.shock play.tolerance regularisation seeds solver step steps width
     """,
     "dynamics table": """
         column file observable outside quantities quantities.absolute quantities.before quantities.between

@@ -87,7 +87,7 @@ class DiffusionPlay(Playing):
             if wrong:
                 raise InputError(what, where=self.where("play"), rule=rule)
         check_meaning(self.context.label, self.options, PLAYED_WITHOUT - SAMPLED)
-        unfit = frozenset({"shock"} if game.common is not None else {"shock", "scenarios"})
+        unfit = frozenset({"closure", "shock"} | (set() if game.common is not None else {"scenarios"}))
         check_meaning(self.context.label, self.play, unfit, "play.")
         _ = self.particles
 

@@ -33,7 +33,7 @@ from mesocosm import (
 )
 from mesocosm_neural.play.averaging import Averaged
 from mesocosm_neural.play.finite_flow import OneAgent
-from mesocosm_neural.play.finite_policy import FinitePolicies, NeuralPolicy, Sight
+from mesocosm_neural.play.finite_policy import FinitePolicies, NeuralPolicy, Sight, type_features
 from mesocosm_neural.play.options import PLAYED_WITHOUT, check_meaning
 from mesocosm_neural.play.playing import Playing
 from mesocosm_neural.trainer import Trainer
@@ -47,7 +47,8 @@ FELT, SEEN = "felt", "seen"
 class FinitePlay(Playing):
     """Policies trained by deep fictitious play, one for each seed, and the mean-field flow of each.
 
-    The closure is the homogeneous one. Replicates are seeds: a replicate is the deterministic flow of a training of its own.
+    The closure is that of `play.closure`, with a policy for each of its types. Replicates are seeds: a replicate is the
+    deterministic flow of a training of its own.
     Observes `occupancy(replicate, state)` and `control(replicate, state)`. At the end: `value(seed)` and
     `exploitability_of_seed(seed)` of each policy in its own flow, by the equations of `mesocosm.MeanField`, which training
     does not use; `exploitability_by_check(check)` and `loss(training_step)`, averaged over seeds; `residual(seed)`, the
@@ -71,6 +72,14 @@ class FinitePlay(Playing):
                 hint="give the game one (for sir, sis, seir: the option effort)",
             )
         check_meaning(self.context.label, self.options, PLAYED_WITHOUT)
+        if self.sees_field and self.play.closure != "homogeneous":
+            raise InputError(
+                f"closure '{self.play.closure}' for a policy that sees the field",
+                where=self.where("play.closure"),
+                rule="such a policy is one for all types: its field tells them apart",
+                hint="leave closure out, or field out of sees",
+            )
+        _ = self._mixing
         for name in sorted(self.play.changed & {"scenarios", "shock"}):
             if not self.sees_field:
                 raise InputError(
@@ -85,7 +94,7 @@ class FinitePlay(Playing):
 
     def prepare(self) -> None:
         times, options = self.problem.clock.times, self.options
-        self.steps = steps_per_interval(lambda nodes: self._crowd(nodes, self.shares[:1]), times, options.step)
+        self.steps = steps_per_interval(lambda nodes: self._crowd(nodes, self.shares), times, options.step)
         self.nodes = half_step_grid(times, self.steps)
         initial = np.tile(self.initial_shares(), (options.seeds, 1))
         self.crowd = self._crowd(self.nodes, initial)
@@ -113,8 +122,13 @@ class FinitePlay(Playing):
         return np.array(interval.index + 1)
 
     def observe(self, state: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        node = 2 * self.steps * int(state)
-        return {"occupancy": self.flow.occupancy[node], "control": self.control[node]}
+        node, shares = 2 * self.steps * int(state), self._mixing.shares[:, None]
+        apart = (self.options.seeds, len(shares), -1)
+        mass, control = shares * self.flow.occupancy[node].reshape(apart), self.control[node].reshape(apart)
+        occupancy = mass.sum(axis=1)
+        # The mean over the agents in a state; over all agents where nobody is in it.
+        weights = np.where(occupancy[:, None] > 0, mass, shares)
+        return {"occupancy": occupancy, "control": (weights * control).sum(axis=1) / weights.sum(axis=1)}
 
     def summary(self, state: NDArray[np.int64]) -> dict[str, float | Labelled]:
         best, history = self.best_seed, self.history
@@ -138,10 +152,13 @@ class FinitePlay(Playing):
         """That of the best seed: a table over time, or the network where it looks at the field."""
         if self.sees_field:
             return NeuralPolicy(self.policies.of_seed(self.best_seed))
-        return TabulatedPolicy.of(self.nodes, self.control[:, self.best_seed, None], self._mixing)
+        count = len(self._mixing.types)
+        own = slice(self.best_seed * count, (self.best_seed + 1) * count)
+        return TabulatedPolicy.of(self.nodes, self.control[:, own], self._mixing)
 
     def initial_shares(self) -> FloatArray:
-        """Shares at time 0 that each seed is trained on, [population, state]: those of the scenario, then shocked ones."""
+        """Shares at time 0 that each seed is trained on, [row, state]: those of the scenario, of every type; or, where the
+        field is seen, those of the scenario and then shocked ones."""
         if not self.sees_field:
             return self.shares
         shape = (self.play.scenarios, self.shares.shape[1])
@@ -152,36 +169,45 @@ class FinitePlay(Playing):
 
     @cached_property
     def shares(self) -> FloatArray:
-        """Shares at time 0 in the scenario, [1, state]."""
+        """Shares at time 0 in the scenario, [type, state]."""
         return self.problem.type_shares(self._mixing)
 
     @cached_property
     def _mixing(self) -> Mixing:
-        return self.problem.graph.mixing("homogeneous", normalise=self.problem.game.normalise)
+        return self.problem.graph.mixing(self.play.closure, normalise=self.problem.game.normalise)
+
+    @cached_property
+    def weights(self) -> FloatArray:
+        """Of the rows that each seed is trained on, summing to 1: shares of types, or equal ones of populations."""
+        count = self.play.scenarios
+        return np.full(count, 1.0 / count) if self.sees_field else self._mixing.shares
 
     def _crowd(self, nodes: FloatArray, initial: FloatArray) -> MeanField:
-        """Populations side by side that know nothing of each other, from shares [population, state]."""
-        count, strength = len(initial), float(self._mixing.dense()[0, 0])
-        names, even = tuple(map(str, range(count))), np.full(count, 1.0 / count)
-        apart = Mixing("individual", names, even, np.full(count, strength), None, matrix=strength * np.eye(count))
+        """Populations side by side that know nothing of each other, from shares [population and type, state]."""
+        mixing = self._mixing
+        count = len(initial) // len(mixing.types)
+        names, shares = tuple(map(str, range(len(initial)))), np.tile(mixing.shares, count) / count
+        matrix = np.kron(np.eye(count), mixing.dense())
+        apart = Mixing("individual", names, shares, np.tile(mixing.degrees, count), None, matrix=matrix)
         return MeanField(self.problem.finite_game, apart, initial, nodes)
 
     def _policies(self) -> FinitePolicies:
         options = self.options
         seen = self.crowd.flow(self.crowd.neutral()).field
         low, high = (self._tensor(each((0, 1))) for each in (seen.min, seen.max))
-        sight = Sight(self.play.sees, self.problem.clock.end, self.play.frequencies, low, high)
+        types = self._tensor(type_features(self._mixing))
+        sight = Sight(self.play.sees, self.problem.clock.end, self.play.frequencies, low, high, types)
         hidden = (options.width,) * options.depth
         return FinitePolicies(self.problem.finite_game, sight, hidden, self.generators())
 
     def _loss(self, step: int, generator: torch.Generator) -> torch.Tensor:
-        """The cost of one agent of every seed, averaged over its populations, [seed]."""
+        """The cost of one agent of every seed, averaged over its types or populations, [seed]."""
         if step % self.play.flow_every == 0:
             self.average.add(self._fields())
         fields = self.average.values
         control = self.policies.controls(self._agent.nodes, fields.get(SEEN), len(self._initial))
         costs = self._agent.cost(control, fields[FELT], self._initial)
-        return costs.view(self.options.seeds, -1).mean(dim=1)
+        return costs.view(self.options.seeds, -1) @ self._tensor(self.weights)
 
     def _fields(self) -> dict[str, torch.Tensor]:
         """The fields of the populations that play the policies as they are, [row, node, channel]."""
@@ -204,18 +230,20 @@ class FinitePlay(Playing):
         return np.asarray(control.cpu().numpy().swapaxes(0, 1), np.float64)
 
     def _exploitabilities(self, step: int) -> torch.Tensor:
-        """By the equations of `MeanField`, averaged over the populations of a seed, [seed]."""
+        """By the equations of `MeanField`, averaged over the types or populations of a seed, [seed]."""
         control = self._tabulated(self.crowd)
         flow = self.crowd.flow(control)
         _, gains = _worth(self.crowd, flow, control)
-        return torch.from_numpy(gains.reshape(self.options.seeds, -1).mean(axis=1))
+        return torch.from_numpy(gains.reshape(self.options.seeds, -1) @ self.weights)
 
     def _finish(self) -> None:
         """The flow, the value and the exploitability of every seed's policy, from the shares of the scenario."""
-        crowd = self._crowd(self.nodes, np.repeat(self.shares, self.options.seeds, axis=0))
+        seeds, shares = self.options.seeds, self._mixing.shares
+        crowd = self._crowd(self.nodes, np.tile(self.shares, (seeds, 1)))
         self.control = self._tabulated(crowd)
         self.flow = crowd.flow(self.control)
-        self.values, self.exploitabilities = _worth(crowd, self.flow, self.control)
+        worth = _worth(crowd, self.flow, self.control)
+        self.values, self.exploitabilities = (each.reshape(seeds, -1) @ shares for each in worth)
         self.best_seed = int(self.exploitabilities.argmin())
 
     def _tensor(self, values: FloatArray) -> torch.Tensor:
@@ -230,7 +258,8 @@ class FinitePlay(Playing):
             type(game).__name__,
             str(getattr(game, "options", "")),
             game.table(),
-            f"{self._mixing.dense()[0, 0]} {problem.precision} {problem.device.kind} {torch.__version__}",
+            f"{self._mixing.dense().tolist()} {self._mixing.shares.tolist()}",
+            f"{problem.precision} {problem.device.kind} {torch.__version__}",
             repr(self.nodes.tolist()),
             repr(self.shares.tolist()),
         )
@@ -238,7 +267,7 @@ class FinitePlay(Playing):
 
 
 def _worth(crowd: MeanField, flow: Flow, control: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """What an agent of each population pays, and what its best response would save, both [population]."""
+    """What an agent of each population and type pays, and what its best response would save, both [row]."""
     value, (best, _) = crowd.value(flow, control), crowd.best_response(flow)
     costs = (crowd.initial * value).sum(axis=-1)
     return costs, costs - (crowd.initial * best).sum(axis=-1)

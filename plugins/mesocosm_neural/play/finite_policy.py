@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mesocosm import FiniteStateGame, InputError, Policy
+from mesocosm import FiniteStateGame, InputError, Mixing, Policy
 from mesocosm_neural.play.policy_network import PolicyNetwork, field_features, time_features
 
 FloatArray = NDArray[np.float64]
@@ -24,6 +24,7 @@ class Sight:
     ----------
     names: some of `time`, `state` and `field`. Without `state` the control is the same in every state with a choice.
     horizon, frequencies: see `time_features`. low, high: of the field, [channel]; see `field_features`.
+    types: what tells types of agents apart, [type, number]; see `type_features`.
     """
 
     names: tuple[str, ...]
@@ -31,6 +32,7 @@ class Sight:
     frequencies: int
     low: torch.Tensor
     high: torch.Tensor
+    types: torch.Tensor
 
     @property
     def sees_field(self) -> bool:
@@ -41,19 +43,30 @@ class Sight:
     def width(self) -> int:
         """Number of features; one that is always zero where neither time nor field is seen."""
         time = 1 + self.frequencies if "time" in self.names else 0
-        return max(1, time + (2 * len(self.low) if self.sees_field else 0))
+        return max(1, time + (2 * len(self.low) if self.sees_field else 0) + int(self.types.shape[1]))
 
     def features(self, times: torch.Tensor, field: torch.Tensor | None) -> torch.Tensor:
-        """Times [node], and the field [row, node, channel] where it is seen, to [row or 1, node, feature].
+        """Times [node], and the field [row, node, channel] where it is seen, to [row or type, node, feature].
 
         One time with many fields stands for all of them.
         """
-        columns, shape = [], (1, len(times))
+        columns, shape = [], (len(self.types), len(times))
         if field is not None and self.sees_field:
             columns, shape = [field_features(field, self.low, self.high)], field.shape[:2]
         if "time" in self.names:
             columns.append(time_features(times, self.horizon, self.frequencies).expand(*shape, -1))
+        if self.types.shape[1]:
+            columns.append(self.types[:, None].expand(-1, len(times), -1))
         return torch.cat(columns, dim=-1) if columns else torch.zeros_like(times)[None, :, None]
+
+
+def type_features(mixing: Mixing) -> FloatArray:
+    """What tells the types of a closure apart, [type, number]: degree and its logarithm on [-1, 1], or one-hot names."""
+    count = len(mixing.types)
+    if mixing.closure != "degree" or count == 1:
+        return np.eye(count) if count > 1 else np.zeros((1, 0))
+    columns = [mixing.degrees, np.log1p(mixing.degrees)]
+    return np.stack([2.0 * (each - each.min()) / np.ptp(each) - 1.0 for each in columns], axis=-1)
 
 
 class FinitePolicies:
@@ -80,10 +93,15 @@ class FinitePolicies:
         self.network = PolicyNetwork(game.control, (sight.width, *hidden, outputs), generators, like.device, like.dtype)
 
     def controls(self, times: torch.Tensor, field: torch.Tensor | None, rows: int) -> torch.Tensor:
-        """The control of every row in every state: times [node], field [row, node, channel] to [row, node, state]."""
+        """The control of every row in every state: times [node], field [row, node, channel] to [row, node, state].
+
+        Without a field, the rows of a seed are its types.
+        """
         seeds, seen = self.network.seeds, self.sight.features(times, field)
-        each, nodes = max(1, len(seen) // seeds), seen.shape[1]
-        stacked = seen.expand(max(seeds, len(seen)), -1, -1).reshape(seeds, each * nodes, -1)
+        if field is None or not self.sight.sees_field:
+            seen = seen.expand(seeds, *seen.shape).flatten(0, 1)
+        each, nodes = len(seen) // seeds, seen.shape[1]
+        stacked = seen.reshape(seeds, each * nodes, -1)
         chosen = self.network.controls(stacked).view(seeds, each, nodes, -1)
         chosen = chosen.expand(-1, rows // seeds, -1, -1).reshape(rows, nodes, -1)
         columns = [self.neutral.expand(rows, nodes)] * len(self.game.states)

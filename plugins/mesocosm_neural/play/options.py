@@ -17,6 +17,10 @@ class PlayOptions(Options):
         min_length=1,
         description="what the policy looks at; with the field it answers common noise",
     )
+    closure: Literal["homogeneous", "degree", "group"] = Field(
+        default="homogeneous",
+        description="finite states: types of agents and how they mix; each type has a policy of its own",
+    )
     averaging: float | None = Field(
         default=None,
         gt=0,

@@ -32,7 +32,7 @@ FloatArray = NDArray[np.float64]
 SIGNALS = "signals"
 
 NO_NETWORK = frozenset({"width", "depth", "step"})
-UNSEEN = frozenset({"sees", "frequencies", "scenarios", "shock"})
+UNSEEN = frozenset({"closure", "sees", "frequencies", "scenarios", "shock"})
 """Options of networks, and of what they see."""
 
 DIFFERENCE = 1e-5
