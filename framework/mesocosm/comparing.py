@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from mesocosm.dynamics import Trajectories
 from mesocosm.equilibria import equilibria
 from mesocosm.errors import InputError, suggestion
+from mesocosm.gaps import flat, largest, largest_wasserstein, root_mean_square
 from mesocosm.measures import Comparison as Comparison
 from mesocosm.measures import Row as Row
 from mesocosm.noise import ROUNDING, Side, distance_quantile, half_width, mean_error, noise_curves
@@ -205,16 +206,16 @@ class _Pair:
             if axis not in second or first[axis].shape[-1] != second[axis].shape[-1] or not len(mine):
                 continue
             shape = (len(mine), first[axis].shape[-1])
-            ours = Side(_flat(first[axis][:, mine]), self.ours.stochastic)
-            truth = Side(_flat(second[axis][:, theirs]), self.truth.stochastic)
+            ours = Side(flat(first[axis][:, mine]), self.ours.stochastic)
+            truth = Side(flat(second[axis][:, theirs]), self.truth.stochastic)
             generator = streams.generator(f"{self.label}/quantile.{axis}")
             gap, noise, error = ours.mean - truth.mean, noise_curves(ours, truth, generator), mean_error(ours, truth)
             for order, measure in ((1, "w1_gap"), (2, "w2_gap")):
-                distance = float(_largest_wasserstein(gap, shape, order))
+                distance = float(largest_wasserstein(gap, shape, order))
                 if noise is None or error is None:
                     yield Row(self.label, axis, measure, np.nan, np.nan, distance, np.nan, np.nan, None)
                     continue
-                spread = distance_quantile(_largest_wasserstein(noise, shape, order), error.freedom)
+                spread = distance_quantile(largest_wasserstein(noise, shape, order), error.freedom)
                 reach = max(_rounding(ours, truth), spread)
                 low, high = max(0.0, distance - reach), distance + reach
                 yield Row(self.label, axis, measure, np.nan, np.nan, distance, low, high, distance > reach)
@@ -224,7 +225,7 @@ class _Pair:
         rounding = _rounding(ours, truth)
         at = int(np.abs(gap).argmax())
         for measure in ("sup_gap", "l2_gap"):
-            norm = _largest if measure == "sup_gap" else _root_mean_square
+            norm = largest if measure == "sup_gap" else root_mean_square
             distance = float(norm(gap))
             value, other = (float(ours.mean[at]), float(truth.mean[at])) if measure == "sup_gap" else (np.nan, np.nan)
             if noise is None or error is None:
@@ -276,26 +277,6 @@ def _cost(trajectories: Trajectories) -> Side | None:
         return None
     values = np.asarray(trajectories.variables[name].values, np.float64).reshape(-1, 1)
     return None if np.isnan(values).any() else Side(values, trajectories.stochastic)
-
-
-def _largest(curves: FloatArray) -> FloatArray:
-    return np.asarray(np.abs(curves).max(axis=-1))
-
-
-def _root_mean_square(curves: FloatArray) -> FloatArray:
-    return np.asarray(np.sqrt((curves**2).mean(axis=-1)))
-
-
-def _flat(values: FloatArray) -> FloatArray:
-    """Quantiles [replicate, time, level] as curves [replicate, time * level]."""
-    return values.reshape(len(values), -1)
-
-
-def _largest_wasserstein(differences: FloatArray, shape: tuple[int, int], order: int) -> FloatArray:
-    """Largest over time of the distance of order 1 or 2: differences of quantiles [..., time * level] to [...]."""
-    by_level = np.abs(differences.reshape(*differences.shape[:-1], *shape))
-    distances = by_level.mean(axis=-1) if order == 1 else np.sqrt((by_level**2).mean(axis=-1))
-    return np.asarray(distances.max(axis=-1))
 
 
 def _rounding(ours: Side, truth: Side) -> float:

@@ -14,11 +14,15 @@ carry neural corrections,
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+from collections.abc import Collection, Iterable
 from functools import cached_property
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from mesocosm import Context, DeviceError, DiffusionGame, Dynamics, FiniteStateGame, InputError, Problem, StageGame
 from mesocosm_neural.options import NeuralSDEOptions
@@ -68,6 +72,26 @@ class NeuralSDE(Dynamics):
         """One generator for each seed: a network does not depend on how many there are."""
         integers = (self.context.streams.integer(purpose, replicate=seed) for seed in range(self.options.seeds))
         return [torch.Generator().manual_seed(integer) for integer in integers]
+
+    def fingerprint_of(
+        self, parts: Iterable[object], arrays: Iterable[NDArray[Any]] = (), *, without: Collection[str] = ()
+    ) -> str:
+        """A hash of what trained weights depend on, by which a checkpoint is known to be of the same training.
+
+        Options, label, seed, game, save times, precision, kind of device and version of torch are in it, and besides `parts`,
+        by their text, and `arrays`, by their bytes; not the options named by `without`, which training does not use.
+        """
+        problem, context = self.problem, self.context
+        game, times = problem.game, problem.clock.times
+        common = (
+            self.options.model_dump_json(exclude={"checkpoint_every", *without}),
+            f"{context.label} {context.streams.seed} {type(game).__name__} {getattr(game, 'options', '')!r}",
+            f"{times.tolist()} {problem.precision} {problem.device.kind} {torch.__version__}",
+        )
+        found = hashlib.blake2b("\n".join(map(str, (*common, *parts))).encode(), digest_size=16)
+        for each in arrays:
+            found.update(f"{each.shape}".encode() + np.ascontiguousarray(each).tobytes())
+        return found.hexdigest()
 
 
 def mode_of(options: NeuralSDEOptions) -> str:

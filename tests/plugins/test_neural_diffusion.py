@@ -211,13 +211,15 @@ def test_every_side_can_be_learned_in(sides: tuple[str, str]) -> None:
 def test_covariates_are_seen_standardised_at_the_time(between: str, middle: float) -> None:
     """Rain 0, missing, 4, 4, 0, seen up to time 3: held it is 0, 0, 4, 4, of mean 2 and deviation 2; on a line 0, 2, 4, 4.
 
-    Catches covariates at the save that ends a step, scales from held-out saves, and networks that do not see them.
+    Catches covariates at the save that ends a step, scales from held-out saves, what is known only later (at time 4 it is
+    held), and networks that do not see them.
     """
     model = neural(learn={"from": "data", "until": 3, "covariates": {"from": "weather", "between": between}})
     assert model.networks.covariates is not None
     values = np.array([0.0, 0.0, 4.0, 4.0]) if between == "hold" else np.array([0.0, 2.0, 4.0, 4.0])
     expected = (middle - values.mean()) / values.std()
     assert float(model.networks.covariates(0.5)) == pytest.approx(expected)
+    assert float(model.networks.covariates(4.0)) == pytest.approx((4.0 - values.mean()) / values.std())
     assert model.networks.size == 2
     played(model)
 

@@ -10,7 +10,6 @@ time is continuous, standard errors come with the estimates, and what the observ
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -290,11 +289,5 @@ class Calibration(NeuralSDE):
         return Found(thetas[chosen], solution, losses, thetas.numpy(), len(steps), left < FAR, steps)
 
     def _fingerprint(self) -> str:
-        problem = self.problem
-        parts = (
-            self.options.model_dump_json(exclude={"checkpoint_every"}),
-            f"{self.context.label} {self.context.streams.seed} {self.parameters.game.options!r}",  # type: ignore[attr-defined]
-            f"{self.mixing.dense().tolist()} {problem.population} {problem.clock.times.tolist()} {torch.__version__}",
-        )
-        data = self.observations.values.tobytes()
-        return hashlib.blake2b("\n".join(parts).encode() + data, digest_size=16).hexdigest()
+        arrays = [self.mixing.dense(), self.problem.type_shares(self.mixing), self.observations.values]
+        return self.fingerprint_of([self.problem.population.size], arrays)

@@ -7,7 +7,6 @@ and the same scores are given for forecasts without a network (`baselines`).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
@@ -260,15 +259,7 @@ class Forecasting(NeuralSDE):
         return CountedLaw(law, number, float(self.reporting.share or 1.0), steps)
 
     def _fingerprint(self) -> str:
-        problem, history = self.problem, self.history
-        parts = (
-            self.options.model_dump_json(exclude={"paths", "checkpoint_every"}),
-            self.context.label,
-            str(self.context.streams.seed),
-            self.law.law.game.table(),
-            f"{self.law.law.contacts} {problem.population.size} {problem.precision} {problem.device.kind} {torch.__version__}",
-            repr(problem.clock.times.tolist()),
-        )
-        data = [history.counts.tobytes(), history.shares.tobytes()]
-        data += [] if self.covariates is None else [self.covariates.values.tobytes()]
-        return hashlib.blake2b(b"\n".join(["\n".join(parts).encode(), *data]), digest_size=16).hexdigest()
+        history, law = self.history, self.law.law
+        arrays = [history.counts, history.shares, *([] if self.covariates is None else [self.covariates.values])]
+        parts = (law.game.table(), law.contacts, self.problem.population.size)
+        return self.fingerprint_of(parts, arrays, without={"paths"})

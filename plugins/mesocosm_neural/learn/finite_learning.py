@@ -7,7 +7,6 @@ stay shares (`law`), and the loss compares distributions, not means (`losses`), 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -200,23 +199,14 @@ class FiniteLearning(NeuralSDE):
 
     def fingerprint(self) -> str:
         """A hash of everything that the trained weights depend on."""
-        problem, observations, law = self.problem, self.observations, self.law
-        parts = (
-            self.options.model_dump_json(exclude={"paths", "checkpoint_every"}),
-            self.context.label,
-            str(self.context.streams.seed),
-            law.game.table(),
-            f"{law.contacts} {problem.population.size} {problem.precision} {problem.device.kind} {torch.__version__}",
-            repr(problem.clock.times.tolist()),
-            repr(observations.initial.tolist()),
-        )
-        data = [observations.values[: observations.kept, : observations.until + 1]]
+        observations, law = self.observations, self.law
+        arrays = [observations.initial, observations.values[: observations.kept, : observations.until + 1]]
         if observations.counts is not None:
-            data.append(observations.counts[: observations.kept, : observations.until + 1])
+            arrays.append(observations.counts[: observations.kept, : observations.until + 1])
         if self.covariates is not None:
-            data.append(self.covariates.values)
-        joined = b"".join(np.ascontiguousarray(each).tobytes() for each in data)
-        return hashlib.blake2b("\n".join(parts).encode() + joined, digest_size=16).hexdigest()
+            arrays.append(self.covariates.values)
+        parts = (law.game.table(), law.contacts, self.problem.population.size)
+        return self.fingerprint_of(parts, arrays, without={"paths"})
 
     def _advance(self, state: Paths, interval: Interval, purpose: str, *, learned: bool) -> Paths:
         fit, seed = self.fit, self.context.streams.integer(purpose, interval=interval.index)

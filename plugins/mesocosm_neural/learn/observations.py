@@ -16,8 +16,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-
 LEAST_FOR_SPREAD, LEAST_SPREAD = 8, 0.05
+"""Fewest series whose spread is a scale, and the least scale as a part of the standard deviation over time."""
 
 
 @dataclass(frozen=True, eq=False)

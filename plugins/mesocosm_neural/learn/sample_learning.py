@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -201,17 +200,30 @@ class SampleLearning(NeuralSDE):
     def _recorded(self, places: torch.Tensor) -> FloatArray:
         return np.asarray(self.space.values(places).cpu().numpy(), np.float64)
 
-    def _covariates(self) -> Covariates | None:
-        """Covariates at a time, standardised over the saves that are trained on; one series of them for all rows."""
-        options, clock = self.learn.covariates, self.problem.clock
+    @cached_property
+    def _seen(self) -> FloatArray | None:
+        """Covariates at every save, [time, name], standardised over the saves that are trained on; one series for all rows.
+
+        What is later than `until` is held at the last value known then. None without covariates.
+        """
+        options, times = self.learn.covariates, self.problem.clock.times
         if options is None:
             return None
         read = gather_covariates(self.context.trajectories_of, options, 1)
         centre, scale = read.scale(int(self.samples.train_saves[-1]), [0])
-        values = (read.until(len(clock.times) - 1)[0] - centre) * scale
+        until = times[-1] if self.learn.until is None else self.learn.until
+        known = int(np.flatnonzero(times <= until + 1e-9 * times[-1])[-1])
+        return np.asarray((read.until(known)[0] - centre) * scale, np.float64)
+
+    def _covariates(self) -> Covariates | None:
+        """Covariates at a time."""
+        options, clock, values = self.learn.covariates, self.problem.clock, self._seen
+        if options is None or values is None:
+            return None
+        linear = options.between == "linear"
 
         def at(time: float) -> torch.Tensor:
-            if options.between == "linear":
+            if linear:
                 now = np.array([np.interp(time, clock.times, column) for column in values.T])
             else:
                 now = values[np.searchsorted(clock.times, time + 1e-9 * clock.end, side="right") - 1]
@@ -220,17 +232,9 @@ class SampleLearning(NeuralSDE):
         return at
 
     def _fingerprint(self) -> str:
-        problem, samples = self.problem, self.samples
-        parts = (
-            self.options.model_dump_json(exclude={"checkpoint_every"}),
-            self.context.label,
-            str(self.context.streams.seed),
-            f"{problem.precision} {problem.device.kind} {torch.__version__}",
-            repr(problem.clock.times.tolist()),
-        )
-        data = [samples.values.tobytes(), samples.train.tobytes(), self.start.places.cpu().numpy().tobytes()]
-        content = [*(part.encode() for part in parts), *data, self.signature()]
-        return hashlib.blake2b(b"\n".join(content), digest_size=16).hexdigest()
+        samples, seen = self.samples, [] if self._seen is None else [self._seen]
+        arrays = [samples.values, samples.train, self.start.places.cpu().numpy(), *seen]
+        return self.fingerprint_of([self.signature()], arrays)
 
 
 def _array(value: float | Labelled) -> NDArray[Any]:

@@ -11,7 +11,6 @@ Probab. 32, 4065 (2022), training on particles; Min and Hu, arXiv 2106.03272, co
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -221,14 +220,5 @@ class DiffusionPlay(Playing):
         return torch.tensor([each.exploitability for each in self._assess()], dtype=torch.float64)
 
     def _fingerprint(self) -> str:
-        problem, game = self.problem, self.game
-        parts = (
-            self.options.model_dump_json(exclude={"checkpoint_every", "paths"}),
-            self.context.label,
-            str(self.context.streams.seed),
-            type(game).__name__,
-            str(getattr(game, "options", "")),
-            f"{game.axes} {game.start} {problem.clock.end} {self.particles.strength}",
-            f"{problem.precision} {problem.device.kind} {torch.__version__}",
-        )
-        return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
+        game = self.game
+        return self.fingerprint_of([game.axes, game.start, self.particles.strength], without={"paths"})

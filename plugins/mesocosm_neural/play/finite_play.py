@@ -10,7 +10,6 @@ Sources: Cardaliaguet and Hadikhanloo, ESAIM: COCV 23, 569 (2017), fictitious pl
 
 from __future__ import annotations
 
-import hashlib
 from functools import cached_property
 from typing import Any
 
@@ -250,20 +249,9 @@ class FinitePlay(Playing):
         return torch.from_numpy(np.ascontiguousarray(values)).to(device=self.device, dtype=self.dtype)
 
     def _fingerprint(self) -> str:
-        problem, game = self.problem, self.problem.finite_game
-        parts = (
-            self.options.model_dump_json(exclude={"checkpoint_every"}),
-            self.context.label,
-            str(self.context.streams.seed),
-            type(game).__name__,
-            str(getattr(game, "options", "")),
-            game.table(),
-            f"{self._mixing.dense().tolist()} {self._mixing.shares.tolist()}",
-            f"{problem.precision} {problem.device.kind} {torch.__version__}",
-            repr(self.nodes.tolist()),
-            repr(self.shares.tolist()),
-        )
-        return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
+        mixing = self._mixing
+        arrays = [mixing.dense(), mixing.shares, self.nodes, self.shares]
+        return self.fingerprint_of([self.problem.finite_game.table()], arrays)
 
 
 def _worth(crowd: MeanField, flow: Flow, control: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -12,7 +12,6 @@ of an infinite population falls to 0 only when the action is right to the tolera
 
 from __future__ import annotations
 
-import hashlib
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -84,7 +83,7 @@ class StagePlay(Playing):
             self._loss,
             self.options,
             self.context,
-            self._fingerprint(),
+            self.fingerprint_of(()),
             validate=self._exploitabilities,
             memory=self.average,
         )
@@ -161,14 +160,3 @@ class StagePlay(Playing):
 
     def _scalars(self, action: float) -> dict[str, float]:
         return dict(self.game.limit_scalars(action, self.game.limit(action)))
-
-    def _fingerprint(self) -> str:
-        parts = (
-            self.options.model_dump_json(exclude={"checkpoint_every"}),
-            self.context.label,
-            str(self.context.streams.seed),
-            type(self.game).__name__,
-            str(getattr(self.game, "options", "")),
-            torch.__version__,
-        )
-        return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
