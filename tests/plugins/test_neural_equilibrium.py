@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
 
-from mesocosm import ContactGraph, Control, FiniteStateGame, MeanField, Options, Transition, half_step_grid
+from mesocosm import ContactGraph, Control, FiniteStateGame, MeanField, Options, RunError, Transition, half_step_grid
 from mesocosm_games.effort import Effort
 from mesocosm_games.epidemics import SEIR, SIR, SIS
 from mesocosm_games.finite_options import EffortGameOptions
@@ -200,3 +201,21 @@ def test_derivatives_on_a_closure_with_types_and_in_time() -> None:
     adjoint, sensitivity, differences = both_derivatives(equations, theta, directions)
     np.testing.assert_allclose(adjoint, differences, rtol=1e-5, atol=1e-8)
     np.testing.assert_allclose(sensitivity, adjoint, rtol=1e-8, atol=1e-10)
+
+
+def test_equations_that_cannot_be_solved_end_a_search_with_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches a bare error of the linear solver: a matrix without an inverse is a guess that failed, then a named error."""
+    game = SIR(SIROptions(beta=0.5, gamma=0.125))
+    equations, theta = equations_of(game, ["beta"], (0.95, 0.05, 0.0), horizon=4)
+    linearise = equations.linearise
+
+    def flat(self: Collocation, unknowns: torch.Tensor, theta: torch.Tensor) -> Any:
+        found = linearise(unknowns, theta)
+        return replace(found, **{name: 0.0 * getattr(found, name) for name in ("left", "right", "last")})
+
+    monkeypatch.setattr(Collocation, "linearise", flat)
+    with pytest.raises(RunError, match=r"equilibrium: a residual of .* Newton's method needs"):
+        Equilibria(equations).solve(theta)
+    found = flat(equations, torch.zeros(1, equations.steps + 1, equations.unknowns, dtype=torch.float64), theta)
+    with pytest.raises(RunError, match="matrix is singular"):
+        Equilibria(equations).factorised(found)

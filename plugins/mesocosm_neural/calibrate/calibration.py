@@ -52,7 +52,10 @@ IntArray = NDArray[np.int64]
 SPREAD = 0.5
 """Standard deviation of further starts around the first one, on the axis that is searched (of the logarithm)."""
 
-FAR = 0.25
+POLISHING = 300
+"""Most iterations of the quasi-Newton search that ends a training; it stops by itself before that as a rule."""
+
+FAR = 0.05
 """Curves have converged where the way to go, squared and in standard errors, is less than this in each direction."""
 
 
@@ -278,7 +281,7 @@ class Calibration(NeuralSDE):
         curves = Curves(self.parameters, best.raw, times, widths, self.generators())
         fit = CurveFit(model, curves, best.solution.unknowns)
         history = Trainer(curves.weights, fit, options, self.context, self._fingerprint(), memory=fit).run()
-        fit.polish(options.steps)
+        fit.polish(POLISHING)
         thetas = curves.theta().detach()
         losses = model.likelihood.loss(model.shares(model.solver.solve(thetas, fit.unknowns).unknowns)).numpy()
         chosen = int(losses.argmin())

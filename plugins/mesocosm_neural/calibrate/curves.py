@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mesocosm import FiniteStateGame, Transition
+from mesocosm import FiniteStateGame, RunError, Transition
 from mesocosm_neural.calibrate.equilibrium_model import Model
 from mesocosm_neural.calibrate.parameters import Parameters
 from mesocosm_neural.perceptron import Perceptrons
@@ -19,6 +20,7 @@ from mesocosm_neural.perceptron import Perceptrons
 FloatArray = NDArray[np.float64]
 
 WAVES = 3
+"""Cosines of time that the network sees."""
 
 
 class Curves:
@@ -75,16 +77,25 @@ class CurveFit:
         return self.model.likelihood.loss(self.model.shares(solution.answering(theta)))
 
     def polish(self, iterations: int) -> None:
-        """Lower the loss of every seed, one after the other, by L-BFGS (Byrd et al., SIAM J. Sci. Comput. 16, 1190 (1995))."""
+        """Lower the loss of every seed, one after the other, by L-BFGS (Byrd et al., SIAM J. Sci. Comput. 16, 1190 (1995)).
+
+        A search that tries parameters without an equilibrium ends at the best that it had reached.
+        """
         from scipy.optimize import minimize
 
         weights = self.curves.weights
         for seed in range(self.curves.networks.seeds):
-            start = torch.cat([weight.detach()[seed].flatten() for weight in weights])
-            found = minimize(
-                self._loss_of(seed), start.numpy(), jac=True, method="L-BFGS-B", options={"maxiter": iterations}
-            )
-            self._place(seed, found.x)
+            reached = [torch.cat([weight.detach()[seed].flatten() for weight in weights]).numpy()]
+            with suppress(RunError):
+                minimize(
+                    self._loss_of(seed),
+                    reached[0],
+                    jac=True,
+                    method="L-BFGS-B",
+                    callback=lambda row, reached=reached: reached.append(row.copy()),
+                    options={"maxiter": iterations},
+                )
+            self._place(seed, reached[-1])
         with torch.no_grad():
             self.unknowns = self.model.solver.solve(self.curves.theta(), self.unknowns).unknowns
 

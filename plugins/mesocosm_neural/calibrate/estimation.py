@@ -20,7 +20,10 @@ from mesocosm_neural.calibrate.implicit import Solution
 from mesocosm_neural.calibrate.parameters import Parameters
 
 ITERATIONS, REJECTIONS, LONGEST = 60, 12, 1.0
+"""Steps of a search, trials of one step, and the longest step on the axis that is searched."""
+
 NEAR, CLOSE = 1e-8, 1e-4
+"""Squares of the way to go, in standard errors, at which a search ends, and below which it has converged."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -84,7 +84,10 @@ class Equilibria:
                 return Solution(self, unknowns, theta, found), float(size.max())
             if not bool(torch.isfinite(size).all()) or stalled == STALLED:
                 break
-            unknowns, share = self._moved(unknowns, theta, found, equations)
+            try:
+                unknowns, share = self._moved(unknowns, theta, found, equations)
+            except RunError:
+                break
             stalled = stalled + 1 if share < SHORT else 0
             self.newton_steps += 1
         return None, float(size.max())
@@ -105,7 +108,7 @@ class Equilibria:
         return unknowns + share[:, None, None] * move, float(share.min())
 
     def factorised(self, found: Linearisation) -> Any:
-        """The sparse LU factors of F_y, of all batches side by side."""
+        """The sparse LU factors of F_y, of all batches side by side. `RunError` where it has no inverse."""
         from scipy.sparse import csc_array
         from scipy.sparse.linalg import splu
 
@@ -115,7 +118,14 @@ class Equilibria:
         blocks = (found.left, found.right, found.last)
         values = np.concatenate([*(block.numpy().reshape(-1) for block in blocks), first])
         size = batch * found.residual.shape[1]
-        return splu(csc_array((values, (rows, columns)), shape=(size, size)))
+        try:
+            return splu(csc_array((values, (rows, columns)), shape=(size, size)))
+        except RuntimeError as error:
+            raise RunError(
+                "the equations cannot be solved: their matrix is singular",
+                where="equilibrium",
+                hint="use a narrower range of the parameters",
+            ) from error
 
     def _places(self, batch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Row and column of every derivative, in the order in which `factorised` lines them up."""

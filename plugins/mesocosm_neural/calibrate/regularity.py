@@ -10,6 +10,7 @@ from mesocosm_neural.calibrate.collocation import Collocation
 from mesocosm_neural.calibrate.parameters import Parameters
 
 FLAT = 1e-9
+"""A second difference of the cost below it, relative to the largest cost, is none."""
 
 
 def check_control(game: FiniteStateGame, where: str) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 
 KNOTS = 6
+"""Of the piecewise linear functions by which a curve moves."""
 
 
 class Directions:

@@ -60,7 +60,7 @@ class PopulationWalk:
         if not bool(torch.isfinite(result.places).all()):
             raise DynamicsError(
                 "a place is not finite",
-                where=f"neural_sde, time {interval.stop:g}",
+                where=f"dynamics '{self.streams.label}' at time {interval.stop:g}",
                 rule="places are numbers",
                 hint="use a smaller 'step'",
             )
