@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mesocosm.box import Uniform as Uniform
     from mesocosm.building import build as build
     from mesocosm.building import makers_of as makers_of
+    from mesocosm.changes import GraphChanges as GraphChanges
+    from mesocosm.changes import Piece as Piece
     from mesocosm.choosing import choose_policy as choose_policy
     from mesocosm.clock import Clock as Clock
     from mesocosm.clock import Interval as Interval
@@ -52,6 +54,9 @@ if TYPE_CHECKING:
     from mesocosm.errors import RunError as RunError
     from mesocosm.errors import ScenarioError as ScenarioError
     from mesocosm.errors import StoreError as StoreError
+    from mesocosm.events import Events as Events
+    from mesocosm.events import Situation as Situation
+    from mesocosm.features import FEATURES as FEATURES
     from mesocosm.feedback import Feedback as Feedback
     from mesocosm.feedback import GradientFlow as GradientFlow
     from mesocosm.feedback import GridPolicy as GridPolicy
@@ -100,7 +105,10 @@ _HOME = {
     "assessing": ("Assessment", "assess"),
     "time_grid": ("steps_per_interval",),
     "policy_file": ("load_policy",),
+    "changes": ("GraphChanges", "Piece"),
     "choosing": ("choose_policy",),
+    "events": ("Events", "Situation"),
+    "features": ("FEATURES",),
     "feedback": ("Feedback", "GridPolicy", "GradientFlow"),
     "stage": ("LearningRule", "StageGame"),
     "diffusion": ("DiffusionGame", "Passage"),

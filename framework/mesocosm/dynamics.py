@@ -179,6 +179,10 @@ class Dynamics(ABC):
     `contacts`, the game, agent by agent on the contact graph as it stands; `closure`, the game on averages over contacts,
     as mean-field equations do; `own`, rules of its own: what it learned or recorded, or a model from elsewhere."""
 
+    expresses: ClassVar[frozenset[str]] = frozenset()
+    """What it can express beyond one game on one graph that stays as it is. Some of `FEATURES`; a problem that has another
+    one is refused by name before anything runs."""
+
     def __init__(self, problem: Problem, options: Any, context: Context) -> None:
         self.problem = problem
         self.options = options

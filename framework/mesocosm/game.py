@@ -157,6 +157,12 @@ class Game(ABC):
     normalise: ClassVar[str] = "sum"
     """`sum`: the field adds up over contacts (contagion); `mean`: it averages over them (opinions, reserves)."""
 
+    rewiring: Any = None
+    """A rule by which agents cut and form links, where there is one."""
+
+    has_group_parameters: ClassVar[bool] = False
+    """Whether groups of agents have parameters of their own."""
+
     def check(self) -> None:
         """Raise `InputError` for a game that contradicts itself; called once when a run is built."""
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import networkx
     from scipy.sparse import csr_array
 
+    from mesocosm.changes import GraphChanges
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
@@ -41,6 +43,8 @@ class ContactGraph:
     attributes: node attributes by name, each of shape [N].
     is_complete: whether this is the implicit complete graph.
     degree_law: the law that the degrees were drawn from, where a builder knows it.
+    layers: where the graph is the sum of layers, each of them by name; their weights are in them.
+    changes: where the graph changes in time, how; the graph itself is then its average over time.
     """
 
     node_count: int
@@ -50,6 +54,8 @@ class ContactGraph:
     attributes: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     is_complete: bool = False
     degree_law: DegreeLaw | None = None
+    layers: Mapping[str, ContactGraph] = field(default_factory=dict)
+    changes: GraphChanges | None = None
 
     def __post_init__(self) -> None:
         attributes: dict[str, NDArray[Any]] = {}

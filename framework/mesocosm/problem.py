@@ -13,6 +13,7 @@ from mesocosm.device import Device
 from mesocosm.diffusion import DiffusionGame
 from mesocosm.discrete import DiscreteTimeGame
 from mesocosm.errors import InputError
+from mesocosm.events import Events
 from mesocosm.game import FiniteStateGame, Game
 from mesocosm.graph import ContactGraph
 from mesocosm.mixing import Mixing
@@ -44,7 +45,7 @@ class Problem:
     """One game on one graph, ready to be run by any dynamics. Nothing in it changes.
 
     `draw(r)` builds the graph anew for replicate r (r = 0 is `graph` itself); graphs that are not random, such as files,
-    come back the same. `precision` is float32 or float64, for dynamics that run on a device.
+    come back the same. `precision` is float32 or float64, for dynamics that run on a device. `events` are interventions.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Problem:
     device: Device
     precision: str
     draw: Callable[[int], ContactGraph]
+    events: Events = field(default_factory=Events)
 
     @property
     def finite_game(self) -> FiniteStateGame:

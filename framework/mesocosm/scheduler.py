@@ -25,6 +25,7 @@ from mesocosm.building import Maker
 from mesocosm.checkpoint import Checkpoint
 from mesocosm.dynamics import Context, Dynamics, State, Trajectories
 from mesocosm.errors import DynamicsError, InputError, MesocosmError, RunError, ScenarioError
+from mesocosm.features import refuse_unexpressed
 from mesocosm.plugin import Entry
 from mesocosm.policy import Policy
 from mesocosm.policy_file import pack_policy
@@ -82,6 +83,8 @@ def simulate(
         context = Context(label, problem.streams(label), policy_of, lambda other: done[other], files, report_of(label))
         with guards[label].at("checking the problem"):
             made[label] = maker(problem, context)
+            kind = entries[label].component.name if entries and label in entries else type(made[label]).__name__
+            refuse_unexpressed(label, kind, made[label])
             made[label].check()
     for label, dynamics in made.items():
         kept = Checkpoint.finished(folder, label)

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from mesocosm import DynamicsError, FiniteStateGame, Interval, Policy
+from mesocosm import DynamicsError, FiniteStateGame, Policy
 from mesocosm_agents import exchangeable
-from mesocosm_agents.arrays import BoolArray, Buffers, FloatArray, Outcome, Schedule, StateArray, Table
+from mesocosm_agents.arrays import BoolArray, Buffers, FloatArray, IntArray, Outcome, Schedule, StateArray, Table
 from mesocosm_agents.contacts import Contacts, are_whole
-from mesocosm_agents.engine import Engine, Play
+from mesocosm_agents.engine import Engine, Play, Stretch
 from mesocosm_agents.kernels import emit_all, perceive, receive_all, run_steps
 
 
@@ -53,28 +53,29 @@ class CompiledEngine(Engine):
 
     def __init__(self, play: Play) -> None:
         super().__init__(play)
-        self.table, self.order = _table(play)
+        self.table, self.order = make_table(play)
 
-    def advance(self, states: StateArray, interval: Interval) -> FloatArray:
+    def advance(self, held: StateArray, numbers: IntArray, stretch: Stretch) -> FloatArray:
         play = self.play
-        count, length = play.substeps(interval)
-        times = np.array([interval.start + step * length for step in range(count)])
+        count, length = play.substeps(stretch)
+        times = np.array([stretch.start + step * length for step in range(count)])
         schedule, cost_needs_field = make_schedule(play, times)
         run = self._run_with_costs if cost_needs_field else self._run
 
-        def one(replicate: int) -> float | DynamicsError:
-            generator = play.generator(interval, replicate)
+        def one(place: int) -> float | DynamicsError:
+            replicate = int(numbers[place])
+            generator = play.generator(stretch, replicate)
             contacts = play.graphs.contacts(replicate)
             own = schedule._replace(exact=schedule.exact and contacts.has_whole_weights)
             try:
-                return run(states[replicate], contacts, own, times, length, generator, replicate)
+                return run(held[place], contacts, own, times, length, generator, replicate)
             except DynamicsError as error:
                 return error
 
         # A graph is drawn here, before the threads start: a builder need not be safe to call from several.
-        for replicate in range(len(states)):
+        for replicate in numbers.tolist():
             play.graphs.contacts(replicate)
-        results = _in_threads(one, len(states))
+        results = in_threads(one, len(numbers))
         for result in results:
             if isinstance(result, DynamicsError):
                 raise result
@@ -150,7 +151,8 @@ class CompiledEngine(Engine):
             raise self.play.invalid(float(times[outcome.step]), replicate, transition, outcome.intensity)
 
 
-def _in_threads(one: Callable[[int], float | DynamicsError], count: int) -> list[float | DynamicsError]:
+def in_threads(one: Callable[[int], float | DynamicsError], count: int) -> list[float | DynamicsError]:
+    """`one(0)` to `one(count - 1)`, by as many threads as there are cores."""
     workers = min(count, os.cpu_count() or 1)
     if workers == 1:
         return [one(replicate) for replicate in range(count)]
@@ -161,7 +163,7 @@ def _in_threads(one: Callable[[int], float | DynamicsError], count: int) -> list
         return [result for part in parts for result in part]
 
 
-def _table(play: Play) -> tuple[Table, list[int]]:
+def make_table(play: Play) -> tuple[Table, list[int]]:
     """The transitions for kernels, and the number of each in the game's own table."""
     game = play.game
     order = sorted(range(len(game.transitions)), key=lambda n: game.state_index(game.transitions[n].source))

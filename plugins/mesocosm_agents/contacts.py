@@ -126,15 +126,22 @@ class Contacts:
 class Graphs:
     """The graph of every replicate: the problem's own, or with `redraw` a fresh draw that is made when first needed.
 
-    Only `Contacts` are kept, about 4 bytes for each end of an edge.
+    `current` says what a graph is at present, where it is not as it was built: without the layers that are closed, or the
+    piece of a graph that changes. Only `Contacts` are kept, about 4 bytes for each end of an edge.
     """
 
-    def __init__(self, problem: Problem, policy: Policy, redraw: bool) -> None:
-        self.problem, self.policy, self.redraw = problem, policy, redraw
+    def __init__(
+        self,
+        problem: Problem,
+        policy: Policy,
+        redraw: bool,
+        current: Callable[[ContactGraph], ContactGraph] | None = None,
+    ) -> None:
+        self.problem, self.policy, self.redraw, self.current = problem, policy, redraw, current
         self._kept: dict[int, Contacts] = {}
 
     def graph(self, replicate: int) -> ContactGraph:
-        """The graph of a replicate; drawn anew on every call where it is not the problem's own."""
+        """The graph of a replicate as it was built; drawn anew on every call where it is not the problem's own."""
         first = self.problem.graph
         graph = self.problem.draw(replicate) if self.redraw and replicate > 0 else first
         if graph.node_count != first.node_count:
@@ -146,8 +153,13 @@ class Graphs:
             )
         return graph
 
+    def present(self, replicate: int) -> ContactGraph:
+        """The graph of a replicate as it is now."""
+        graph = self.graph(replicate)
+        return graph if self.current is None else self.current(graph)
+
     def contacts(self, replicate: int) -> Contacts:
-        """The contacts of a replicate."""
+        """The contacts of a replicate as they are now."""
         number = replicate if self.redraw else 0
         if number not in self._kept:
             self._keep(number, self.graph(number))
@@ -160,17 +172,18 @@ class Graphs:
             self._keep(replicate, graph)
         return self.problem.initial_states(graph, streams.generator("initial", replicate=replicate))
 
-    def batches(self, replicates: int) -> Sequence[tuple[Contacts, NDArray[np.intp]]]:
-        """The replicates that share a graph, as (contacts, their numbers)."""
+    def batches(self, numbers: NDArray[np.integer]) -> Sequence[tuple[Contacts, NDArray[np.intp]]]:
+        """Those of some replicates that share a graph, as (contacts, their places among `numbers`)."""
         if not self.redraw:
-            return [(self.contacts(0), np.arange(replicates))]
-        return [(self.contacts(number), np.array([number])) for number in range(replicates)]
+            return [(self.contacts(0), np.arange(len(numbers)))]
+        return [(self.contacts(int(number)), np.array([place])) for place, number in enumerate(numbers)]
 
     def _keep(self, number: int, graph: ContactGraph) -> None:
         if number > 0 and graph is self.problem.graph:
             self._kept[number] = self.contacts(0)
             return
-        contacts = Contacts.of(graph, self.policy, self.problem.game.normalise)
+        present = graph if self.current is None else self.current(graph)
+        contacts = Contacts.of(present, self.policy, self.problem.game.normalise)
         if number > 0 and contacts.group_names != self.contacts(0).group_names:
             raise InputError(
                 f"draw {number} of the graph has groups ({', '.join(contacts.group_names)})",

@@ -1,4 +1,4 @@
-"""What the engines share: the play that they advance, and the law of one time step.
+"""What the engines share: the play that they advance, and the law of one time step (the engine `exact` has none).
 
 Time is cut into equal steps. In a step every agent sees the field at its beginning; with q the summed intensity of the
 transitions out of its state it leaves with probability 1 - exp(-q dt), to a target chosen in proportion. All agents
@@ -18,9 +18,19 @@ from typing import Any
 
 import numpy as np
 
-from mesocosm import DynamicsError, FiniteStateGame, InputError, Interval, Policy, Streams, Transition, substeps
-from mesocosm_agents.arrays import FloatArray, StateArray
+from mesocosm import DynamicsError, FiniteStateGame, InputError, Policy, Streams, Transition, substeps
+from mesocosm_agents.arrays import FloatArray, IntArray, StateArray
 from mesocosm_agents.contacts import Graphs
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A time [start, stop] in which neither game nor graph changes: part number `part` of save interval number `index`."""
+
+    index: int
+    start: float
+    stop: float
+    part: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,13 +51,14 @@ class Play:
             for name in self.game.states
         )
 
-    def generator(self, interval: Interval, replicate: int) -> np.random.Generator:
-        """The random numbers of one replicate in one interval; the same however many replicates there are."""
-        return self.streams.generator("transitions", interval=interval.index, replicate=replicate)
+    def generator(self, stretch: Stretch, replicate: int) -> np.random.Generator:
+        """The random numbers of one replicate in one stretch; the same however many replicates there are."""
+        purpose = f"transitions, part {stretch.part}" if stretch.part else "transitions"
+        return self.streams.generator(purpose, interval=stretch.index, replicate=replicate)
 
-    def substeps(self, interval: Interval) -> tuple[int, float]:
-        """Number and length of the steps in an interval."""
-        return substeps(interval.start, interval.stop, self.step)
+    def substeps(self, stretch: Stretch) -> tuple[int, float]:
+        """Number and length of the steps in a stretch."""
+        return substeps(stretch.start, stretch.stop, self.step)
 
     def emission(self, t: float, states: Any, control: FloatArray) -> FloatArray:
         """What agents emit, shape of `control` plus a last axis of channels; an error for any other shape."""
@@ -73,15 +84,42 @@ class Play:
 
 
 class Engine(ABC):
-    """One way to compute the steps of all replicates."""
+    """One way to compute the jumps of all replicates.
+
+    An engine holds agents in a form of its own, which says nothing of game, policy or graph: engines of one class go on with
+    what another of that class holds. Unless overridden it is the states themselves, [replicate, N].
+    """
 
     def __init__(self, play: Play) -> None:
         self.play = play
 
-    @abstractmethod
-    def advance(self, states: StateArray, interval: Interval) -> FloatArray:
-        """Advance `states` [replicate, N] in place over one interval.
+    def load(self, states: StateArray) -> Any:
+        """What this engine holds, from `states` [replicate, N], which it neither changes nor keeps."""
+        return states.copy()
 
-        Returns the integral of the running cost over the interval, averaged over agents, shape [replicate]: a left
+    def unload(self, held: Any) -> StateArray:
+        """The states [replicate, N]; not to be changed."""
+        return np.asarray(held)
+
+    def copy(self, held: Any) -> Any:
+        """A copy that can be advanced apart."""
+        return held.copy()
+
+    def occupancy(self, held: Any) -> FloatArray:
+        """Share of agents in each state, [replicate, state]."""
+        return occupancy(self.unload(held), len(self.play.game.states))
+
+    @abstractmethod
+    def advance(self, held: Any, numbers: IntArray, stretch: Stretch) -> FloatArray:
+        """Advance agents in place over one stretch; `numbers` [replicate] say which replicates they are: their graphs and
+        their random numbers.
+
+        Returns the integral of the running cost over the stretch, averaged over agents, shape [replicate]: a left
         Riemann sum over the steps, zero where the game has no costs. Raises `DynamicsError` for an invalid intensity.
         """
+
+
+def occupancy(states: StateArray, state_count: int) -> FloatArray:
+    """Share of agents in each state: shapes [replicate, N] to [replicate, state]."""
+    counts = np.stack([np.bincount(row, minlength=state_count) for row in states])
+    return np.asarray(counts / states.shape[1], np.float64)

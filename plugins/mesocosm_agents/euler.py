@@ -126,7 +126,7 @@ class Walk:
         """The agents at `interval.stop`. Raises `DynamicsError` where a place is not finite."""
         numbers = np.arange(len(crowd.places))
         result = Crowd(interval.stop, *(np.empty_like(array) for array in (crowd.places, crowd.left_at, crowd.paid)))
-        for contacts, shared in self.graphs.batches(len(numbers)):
+        for contacts, shared in self.graphs.batches(np.arange(len(numbers))):
             count = max(1, _AGENTS_AT_ONCE // contacts.size)
             for first in range(0, len(shared), count):
                 some = shared[first : first + count]

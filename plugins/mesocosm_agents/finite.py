@@ -16,15 +16,15 @@ from mesocosm import (
     Labelled,
     Policy,
 )
-from mesocosm_agents.arrays import FloatArray, StateArray
-from mesocosm_agents.compiled import CompiledEngine, is_tabular
+from mesocosm_agents.arrays import FloatArray, IntArray, StateArray
 from mesocosm_agents.contacts import GROUP, Graphs
 from mesocosm_agents.deviation import Trials, check_deviations, measure, summarise, trial_count
 from mesocosm_agents.dynamics import AgentBased
-from mesocosm_agents.engine import Engine, Play
+from mesocosm_agents.engine import Engine, Play, Stretch
 from mesocosm_agents.finite_deviation import FiniteRerun
-from mesocosm_agents.observation import group_occupancy, mean_control, occupancy
-from mesocosm_agents.vectorised import VectorisedEngine, respond
+from mesocosm_agents.observation import group_occupancy, mean_control
+from mesocosm_agents.selection import choose_engine
+from mesocosm_agents.vectorised import respond
 
 LARGEST_COMPLETE_MESA = 2000
 """Agents on a complete graph that the engine `mesa` takes: it writes out every pair."""
@@ -40,13 +40,19 @@ class Agents:
     Attributes
     ----------
     time: in the scenario's unit.
-    states: state number of every agent, shape [replicate, N].
+    held: the agents of all replicates, in the form of `engine`.
     cost: integral of the running cost so far, averaged over agents, shape [replicate].
     """
 
     time: float
-    states: StateArray
+    engine: Engine
+    held: Any
     cost: FloatArray
+
+    @property
+    def states(self) -> StateArray:
+        """State number of every agent, shape [replicate, N]; not to be changed."""
+        return self.engine.unload(self.held)
 
 
 class FiniteAgents(AgentBased):
@@ -103,18 +109,19 @@ class FiniteAgents(AgentBased):
             rows.append(self._play.graphs.initial_states(replicate, self.context.streams))
             if self.options.redraw:
                 self.context.report("advance", 0.0, f"graph {replicate + 1} of {self.replicates}")
-        return Agents(0.0, np.stack(rows), np.zeros(self.replicates))
+        return Agents(0.0, self._engine, self._engine.load(np.stack(rows)), np.zeros(self.replicates))
 
     def advance(self, state: Agents, interval: Interval) -> Agents:
-        states = state.states.copy()
-        cost = state.cost + self._engine.advance(states, interval)
+        engine, held, cost = state.engine, state.engine.copy(state.held), state.cost
+        numbers: IntArray = np.arange(self.replicates, dtype=np.int64)
+        cost = cost + engine.advance(held, numbers, Stretch(interval.index, interval.start, interval.stop))
         end = self.problem.clock.end
         if int(100 * interval.stop / end) > int(100 * interval.start / end):
             self.context.report("advance", interval.stop / end, f"time {interval.stop:g}")
-        return Agents(interval.stop, states, cost)
+        return Agents(interval.stop, engine, held, cost)
 
     def observe(self, state: Agents) -> dict[str, NDArray[Any]]:
-        result: dict[str, NDArray[Any]] = {"occupancy": occupancy(state.states, len(self._play.game.states))}
+        result: dict[str, NDArray[Any]] = {"occupancy": state.engine.occupancy(state.held)}
         if self._play.game.control is not None:
             result["control"] = mean_control(self._play, state.time, state.states)
         if self._group_names:
@@ -135,7 +142,8 @@ class FiniteAgents(AgentBased):
         return {"time": np.array(state.time), "states": state.states, "cost": state.cost}
 
     def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> Agents:
-        return Agents(float(arrays["time"]), arrays["states"], arrays["cost"])
+        held = self._engine.load(arrays["states"])
+        return Agents(float(arrays["time"]), self._engine, held, arrays["cost"])
 
     def _deviations(self) -> dict[str, float | Labelled]:
         """The gain from deviating, where it is measured."""
@@ -172,18 +180,4 @@ class FiniteAgents(AgentBased):
 
     @cached_property
     def _engine(self) -> Engine:
-        if self.options.engine == "mesa":
-            return _mesa_engine(self._play)
-        engine = CompiledEngine if is_tabular(self._play.game, self._policy) else VectorisedEngine
-        return engine(self._play)
-
-
-def _mesa_engine(play: Play) -> Engine:
-    """The engine `mesa`. Importing Mesa sets the start method of `multiprocessing`; it is put back."""
-    import multiprocessing
-
-    method = multiprocessing.get_start_method(allow_none=True)
-    from mesocosm_agents.mesa_engine import MesaEngine
-
-    multiprocessing.set_start_method(method, force=True)
-    return MesaEngine(play)
+        return choose_engine(self._play, self.options, self.problem.device, self.problem.precision)

@@ -20,7 +20,7 @@ from mesocosm import Flow, MeanField, Policy, Problem, TabulatedPolicy
 from mesocosm_agents.arrays import FloatArray, StateArray
 from mesocosm_agents.contacts import Contacts
 from mesocosm_agents.deviation import Deviating, Rerun, Trials
-from mesocosm_agents.engine import Play
+from mesocosm_agents.engine import Play, Stretch
 from mesocosm_agents.vectorised import VectorisedEngine, respond
 
 _AGENTS_AT_ONCE = 2**16
@@ -113,7 +113,8 @@ class FiniteRerun(Rerun):
             self.shown.lengths[t] = length
 
         for interval in self.problem.clock.intervals():
-            VectorisedEngine(play).advance_some(contacts, trials.replicates, states, interval, witness)
+            stretch = Stretch(interval.index, interval.start, interval.stop)
+            VectorisedEngine(play).advance_some(contacts, trials.replicates, states, stretch, witness)
         _, felt = respond(play, contacts, self.problem.clock.end, states)
         see(self.problem.clock.end, states, felt)
         paths.paid += np.asarray(game.terminal_cost(paths.states[-1], felt[deviator]))

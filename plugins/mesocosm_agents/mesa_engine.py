@@ -15,9 +15,9 @@ import numpy as np
 from mesa.discrete_space import FixedAgent, Network
 from numpy.typing import NDArray
 
-from mesocosm import ContactGraph, FiniteStateGame, Interval
-from mesocosm_agents.arrays import FloatArray, StateArray
-from mesocosm_agents.engine import Engine, Play
+from mesocosm import ContactGraph, FiniteStateGame
+from mesocosm_agents.arrays import FloatArray, IntArray, StateArray
+from mesocosm_agents.engine import Engine, Play, Stretch
 
 # Mesa 3.5 computes a spring layout by default, which takes longer than a run; before, there is no such argument.
 _WITHOUT_LAYOUT = {"layout": None} if "layout" in inspect.signature(Network.__init__).parameters else {}
@@ -139,23 +139,23 @@ class MesaEngine(Engine):
         super().__init__(play)
         self._models: dict[int, ContactModel] = {}
 
-    def advance(self, states: StateArray, interval: Interval) -> FloatArray:
-        count, length = self.play.substeps(interval)
-        cost = np.zeros(len(states))
-        for replicate, row in enumerate(states):
+    def advance(self, held: StateArray, numbers: IntArray, stretch: Stretch) -> FloatArray:
+        count, length = self.play.substeps(stretch)
+        cost = np.zeros(len(held))
+        for place, replicate in enumerate(numbers.tolist()):
             model = self._model(replicate)
-            model.load(row, replicate, self.play.generator(interval, replicate))
+            model.load(held[place], replicate, self.play.generator(stretch, replicate))
             model.step_length = length
             for step in range(count):
-                model.now = interval.start + step * length
+                model.now = stretch.start + step * length
                 model.step()
-            states[replicate] = model.states()
-            cost[replicate] = model.cost / len(row)
+            held[place] = model.states()
+            cost[place] = model.cost / held.shape[1]
         return cost
 
     def _model(self, replicate: int) -> ContactModel:
         number = replicate if self.play.graphs.redraw else 0
         if number not in self._models:
-            graph = self.play.graphs.graph(number)
+            graph = self.play.graphs.present(number)
             self._models[number] = ContactModel(self.play, graph, self.play.streams.integer("mesa", replicate=number))
         return self._models[number]

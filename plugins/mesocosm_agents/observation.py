@@ -10,12 +10,6 @@ from mesocosm_agents.engine import Play
 from mesocosm_agents.vectorised import respond
 
 
-def occupancy(states: StateArray, state_count: int) -> FloatArray:
-    """Share of agents in each state: shapes [replicate, N] to [replicate, state]."""
-    counts = np.stack([np.bincount(row, minlength=state_count) for row in states])
-    return np.asarray(counts / states.shape[1], np.float64)
-
-
 def group_occupancy(play: Play, states: StateArray, group_count: int) -> FloatArray:
     """Share of each state within each group: shapes [replicate, N] to [replicate, group, state]."""
     state_count = len(play.game.states)

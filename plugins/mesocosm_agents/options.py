@@ -35,9 +35,11 @@ class AgentBasedOptions(Options):
         default=False,
         description="whether every replicate runs on a fresh draw of the graph; replicate 0 keeps the graph",
     )
-    engine: Literal["step", "mesa"] = Field(
-        default="step",
-        description="step: arrays, fast; mesa: every agent a mesa.Agent, readable, for small populations",
+    engine: Literal["auto", "step", "exact", "mesa"] = Field(
+        default="auto",
+        description="step: time steps, fast; exact: continuous time, no step error, for intensities that are constant or "
+        "linear in the field; mesa: every agent a mesa.Agent, readable, for small populations. auto: exact where neither "
+        "the policy nor a cost needs time steps and no step is given, else step",
     )
     record_places: int = Field(
         default=0,

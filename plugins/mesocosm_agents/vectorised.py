@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mesocosm import Interval
-from mesocosm_agents.arrays import FloatArray, StateArray
+from mesocosm_agents.arrays import FloatArray, IntArray, StateArray
 from mesocosm_agents.contacts import Contacts
-from mesocosm_agents.engine import Engine, Play
+from mesocosm_agents.engine import Engine, Play, Stretch
 
 
 def respond(play: Play, contacts: Contacts, t: float, states: StateArray) -> tuple[FloatArray, FloatArray]:
@@ -35,10 +33,10 @@ Witness = Callable[[float, float, StateArray, FloatArray, FloatArray], None]
 class VectorisedEngine(Engine):
     """See the module docstring."""
 
-    def advance(self, states: StateArray, interval: Interval) -> FloatArray:
-        game, cost = self.play.game, np.zeros(len(states))
-        for contacts, numbers in self.play.graphs.batches(len(states)):
-            batch, paid = states[numbers], np.zeros(len(numbers))
+    def advance(self, held: StateArray, numbers: IntArray, stretch: Stretch) -> FloatArray:
+        game, cost = self.play.game, np.zeros(len(held))
+        for contacts, places in self.play.graphs.batches(numbers):
+            batch, paid = held[places], np.zeros(len(places))
 
             def pay(
                 t: float,
@@ -51,26 +49,26 @@ class VectorisedEngine(Engine):
                 rate = game.running_cost(t, now, field, control)
                 paid += np.broadcast_to(rate, now.shape).mean(axis=1) * length
 
-            self.advance_some(contacts, numbers, batch, interval, pay if game.has_costs else None)
-            states[numbers], cost[numbers] = batch, paid
+            self.advance_some(contacts, numbers[places], batch, stretch, pay if game.has_costs else None)
+            held[places], cost[places] = batch, paid
         return cost
 
     def advance_some(
         self,
         contacts: Contacts,
-        numbers: NDArray[np.intp],
+        numbers: IntArray,
         states: StateArray,
-        interval: Interval,
+        stretch: Stretch,
         witness: Witness | None,
     ) -> None:
         """Advance agents on one graph, [batch, N], in place; `numbers` are their replicates, which decide their random
         numbers."""
         play = self.play
-        count, length = play.substeps(interval)
-        generators = [play.generator(interval, int(number)) for number in numbers]
+        count, length = play.substeps(stretch)
+        generators = [play.generator(stretch, int(number)) for number in numbers]
         draws = np.empty(states.shape)
         for step in range(count):
-            t = interval.start + step * length
+            t = stretch.start + step * length
             control, field = respond(play, contacts, t, states)
             if witness is not None:
                 witness(t, length, states, control, field)
@@ -86,7 +84,7 @@ class VectorisedEngine(Engine):
         control: FloatArray,
         field: FloatArray,
         draws: FloatArray,
-        numbers: NDArray[np.intp],
+        numbers: IntArray,
     ) -> None:
         """Move the agents of a batch, in place, by one step; `draws` are uniform on [0, 1), one for each agent."""
         game = self.play.game
