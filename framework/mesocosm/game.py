@@ -43,109 +43,20 @@ are given, best responses, equilibria and exploitability.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from numbers import Real
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from array_api_compat import array_namespace
 
 from mesocosm.errors import DynamicsError, InputError, suggestion
+from mesocosm.transition import Array as Array
+from mesocosm.transition import Control as Control
+from mesocosm.transition import Transition as Transition
 
 if TYPE_CHECKING:
     from mesocosm.policy import Policy
-
-Array = Any
-"""A NumPy array or a torch tensor."""
-
-
-@dataclass(frozen=True)
-class Transition:
-    """A jump from `source` to `target`, and how its intensity (per unit time) depends on field and control.
-
-    Use the constructors `spontaneous`, `induced` and `general`. The first two are what compiled and exact engines can
-    exploit; the third always works.
-    """
-
-    source: str
-    target: str
-    rate: float
-    channel: str | None = None
-    controlled: bool = False
-    intensity: Callable[[float, Array, Array], Array] | None = None
-
-    def __post_init__(self) -> None:
-        # A tensor stands here where a parameter is differentiated, in many games at once: it has no truth value.
-        if isinstance(self.rate, Real) and not 0 <= self.rate < np.inf:
-            raise InputError(
-                f"rate {self.rate:g}",
-                where=f"transition {self.source} -> {self.target}",
-                rule="finite and not negative",
-            )
-        if self.source == self.target:
-            raise InputError(f"{self.source} -> {self.target}", where="transition", rule="source and target differ")
-
-    @classmethod
-    def spontaneous(cls, source: str, target: str, *, rate: float, controlled: bool = False) -> Transition:
-        """Intensity `rate`, times the agent's control where `controlled`."""
-        return cls(source, target, rate, None, controlled)
-
-    @classmethod
-    def induced(cls, source: str, target: str, *, rate: float, channel: str, controlled: bool = False) -> Transition:
-        """Intensity `rate * field[channel]`, times the agent's control where `controlled`."""
-        return cls(source, target, rate, channel, controlled)
-
-    @classmethod
-    def general(cls, source: str, target: str, intensity: Callable[[float, Array, Array], Array]) -> Transition:
-        """Intensity `intensity(t, field, control)`; field has shape [..., channel], control and the result [...]."""
-        return cls(source, target, 1.0, None, False, intensity)
-
-    def describe(self) -> str:
-        """The intensity in words: `0.3 * field[infected] * control`."""
-        if self.intensity is not None:
-            return f"{getattr(self.intensity, '__name__', 'intensity')}(t, field, control)"
-        parts = [f"{float(self.rate):g}"]
-        if self.channel is not None:
-            parts.append(f"field[{self.channel}]")
-        if self.controlled:
-            parts.append("control")
-        return " * ".join(parts)
-
-
-@dataclass(frozen=True)
-class Control:
-    """What an agent may choose: a number in [minimum, maximum], in some states only. In a diffusion game, without states,
-    one number for each axis.
-
-    `neutral` is the control in every other state, and everywhere under the policy `none`.
-    """
-
-    name: str
-    states: tuple[str, ...]
-    minimum: float
-    maximum: float
-    neutral: float
-
-    def __post_init__(self) -> None:
-        bounds = (self.minimum, self.neutral, self.maximum)
-        known = all(isinstance(bound, Real) for bound in bounds)  # no tensors, as in a transition's rate
-        if known and not self.minimum <= self.neutral <= self.maximum:
-            raise InputError(
-                f"control '{self.name}' with minimum {self.minimum:g}, neutral {self.neutral:g}, "
-                f"maximum {self.maximum:g}",
-                where="game",
-                rule="minimum <= neutral <= maximum",
-            )
-
-    def check(self, value: float) -> None:
-        """Raise `InputError` for a value that cannot be chosen."""
-        if not self.minimum <= value <= self.maximum:
-            raise InputError(
-                f"constant {value:g}",
-                where="policy",
-                rule=f"'{self.name}' lies between {self.minimum:g} and {self.maximum:g}",
-            )
+    from mesocosm.rewiring import Rewiring
 
 
 class Game(ABC):
@@ -157,8 +68,8 @@ class Game(ABC):
     normalise: ClassVar[str] = "sum"
     """`sum`: the field adds up over contacts (contagion); `mean`: it averages over them (opinions, reserves)."""
 
-    rewiring: Any = None
-    """A rule by which agents cut and form links, where there is one."""
+    rewiring: Rewiring | None = None
+    """The rule by which agents cut and form links, where there is one."""
 
     has_group_parameters: ClassVar[bool] = False
     """Whether groups of agents have parameters of their own."""
@@ -203,6 +114,11 @@ class FiniteStateGame(Game):
     transitions: tuple[Transition, ...]
     control: Control | None = None
 
+    @property
+    def plain(self) -> FiniteStateGame:
+        """The game without regard to groups, whose states are recorded: itself, but for a `GroupedGame`."""
+        return self
+
     @abstractmethod
     def emission(self, t: float, state: Array, control: Array) -> Array:
         """What an agent exposes to its contacts: shapes [...] to [..., channel]."""
@@ -218,12 +134,9 @@ class FiniteStateGame(Game):
     @property
     def has_costs(self) -> bool:
         """Whether this game has costs: true where there is a control, or a cost is overridden."""
-        own = type(self)
-        return (
-            self.control is not None
-            or own.running_cost is not FiniteStateGame.running_cost
-            or own.terminal_cost is not FiniteStateGame.terminal_cost
-        )
+        own, base = type(self), FiniteStateGame
+        costs = own.running_cost is not base.running_cost or own.terminal_cost is not base.terminal_cost
+        return self.control is not None or costs
 
     def best_control(self, t: float, field: Array, value: Array) -> Array:
         """The control in each state that minimises the Hamiltonian `running_cost + sum_r q_r (value' - value)`.
@@ -247,7 +160,9 @@ class FiniteStateGame(Game):
                     where=f"game {type(self).__name__}",
                     hint=suggestion(transition.channel, self.channels),
                 )
-        for state in self.control.states if self.control else ():
+        rule = self.rewiring
+        linking = (rule.cutter, rule.cut, *rule.partners) if rule else ()
+        for state in (*(self.control.states if self.control else ()), *linking):
             self.state_index(state)
 
     def state_index(self, name: str) -> int:
@@ -269,6 +184,14 @@ class FiniteStateGame(Game):
         """Share of agents in every state, from their state numbers: shapes [..., N] to [..., state], float64."""
         return np.stack([(states == number).mean(axis=-1) for number in range(len(self.states))], axis=-1)
 
+    def folded(self, occupancy: Array) -> Array:
+        """Shares of the plain states, from those of all states: shapes [..., state] to [..., plain state]."""
+        return occupancy
+
+    def share_at_risk(self, occupancy: Array) -> Array:
+        """Share of agents in the state `at_risk`: shapes [..., state] to [...]."""
+        return self.folded(occupancy)[..., self.plain.states.index(str(self.at_risk))]
+
     def checked_intensity(self, transition: Transition, t: float, field: Array, control: Array) -> Array:
         """`intensity`; raises `DynamicsError` with the transition, the time and the value where one cannot be."""
         found = self.intensity(transition, t, field, control)
@@ -288,8 +211,7 @@ class FiniteStateGame(Game):
 
     def table(self) -> str:
         """The transitions, one a line, as one reads them."""
-        left = max(len(transition.source) for transition in self.transitions)
-        right = max(len(transition.target) for transition in self.transitions)
+        left, right = (max(len(getattr(item, end)) for item in self.transitions) for end in ("source", "target"))
         lines = (
             f"{transition.source:<{left}} -> {transition.target:<{right}}  at {transition.describe()}"
             for transition in self.transitions

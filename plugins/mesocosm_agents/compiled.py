@@ -36,6 +36,8 @@ class _NoField:
         raise _FieldUsedError
 
     def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, tuple) and isinstance(key[-1], slice):
+            return self  # to set some channels apart is not yet to look at them
         raise _FieldUsedError
 
 
@@ -95,7 +97,7 @@ class CompiledEngine(Engine):
         if wiring.is_complete and exchangeable.pays(contacts.size, *schedule.emission.shape[1:3]):
             outcome = exchangeable.advance(states, rows, self.table, schedule, length, generator)
         else:
-            keep = self._buffers(contacts)
+            keep = buffers(contacts.size, len(self.play.game.channels), len(self.order))
             outcome = run_steps(states, False, rows, wiring, self.table, schedule, length, generator, keep)
         self._check(outcome, times, replicate)
         return outcome.cost * length / contacts.size
@@ -111,7 +113,12 @@ class CompiledEngine(Engine):
         replicate: int,
     ) -> float:
         """As `_run`, one step at a time, with a running cost that depends on the field."""
-        keep, rows, wiring, total = self._buffers(contacts), contacts.rows, contacts.wiring, 0.0
+        keep, rows, wiring, total = (
+            buffers(contacts.size, len(self.play.game.channels), len(self.order)),
+            contacts.rows,
+            contacts.wiring,
+            0.0,
+        )
         felt = np.empty_like(keep.field)
         for step, time in enumerate(times):
             now = slice(step, step + 1)
@@ -132,23 +139,24 @@ class CompiledEngine(Engine):
             self._check(outcome, times[now], replicate)
         return total * length / contacts.size
 
-    def _buffers(self, contacts: Contacts) -> Buffers:
-        size, channels = contacts.size, len(self.play.game.channels)
-        return Buffers(
-            emitted=np.zeros((size, channels)),
-            field=np.zeros((size, channels)),
-            total=np.zeros(size),
-            moved=np.zeros(size, np.int32),
-            new=np.zeros(size, np.int8),
-            touched=np.zeros(size, np.int32),
-            is_touched=np.zeros(size, np.bool_),
-            parts=np.zeros(len(self.order)),
-        )
-
     def _check(self, outcome: Outcome, times: FloatArray, replicate: int) -> None:
         if outcome.step >= 0:
             transition = self.play.game.transitions[self.order[outcome.transition]]
             raise self.play.invalid(float(times[outcome.step]), replicate, transition, outcome.intensity)
+
+
+def buffers(size: int, channels: int, transitions: int) -> Buffers:
+    """What kernels keep between the steps of one replicate."""
+    return Buffers(
+        emitted=np.zeros((size, channels)),
+        field=np.zeros((size, channels)),
+        total=np.zeros(size),
+        moved=np.zeros(size, np.int32),
+        new=np.zeros(size, np.int8),
+        touched=np.zeros(size, np.int32),
+        is_touched=np.zeros(size, np.bool_),
+        parts=np.zeros(transitions),
+    )
 
 
 def in_threads(one: Callable[[int], float | DynamicsError], count: int) -> list[float | DynamicsError]:

@@ -178,6 +178,11 @@ class Graphs:
             return [(self.contacts(0), np.arange(len(numbers)))]
         return [(self.contacts(int(number)), np.array([place])) for place, number in enumerate(numbers)]
 
+    @property
+    def entries(self) -> int:
+        """Ends of edges in all contacts that are kept."""
+        return sum(len(contacts.wiring.indices) for contacts in self._kept.values())
+
     def _keep(self, number: int, graph: ContactGraph) -> None:
         if number > 0 and graph is self.problem.graph:
             self._kept[number] = self.contacts(0)

@@ -12,11 +12,13 @@ emissions depend on the control, the intensities then use the field of what was 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mesocosm import DynamicsError, FiniteStateGame, InputError, Policy, Streams, Transition, substeps
 from mesocosm_agents.arrays import FloatArray, IntArray, StateArray
@@ -108,6 +110,14 @@ class Engine(ABC):
     def occupancy(self, held: Any) -> FloatArray:
         """Share of agents in each state, [replicate, state]."""
         return occupancy(self.unload(held), len(self.play.game.states))
+
+    def pack(self, held: Any) -> Mapping[str, NDArray[Any]]:
+        """What a checkpoint keeps beside the states."""
+        return {}
+
+    def unpack(self, held: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
+        """What was held, from what `load` made of the states and what `pack` kept."""
+        return held
 
     @abstractmethod
     def advance(self, held: Any, numbers: IntArray, stretch: Stretch) -> FloatArray:

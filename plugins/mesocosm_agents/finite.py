@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mesocosm import (
-    InputError,
-    Interval,
-    Labelled,
-    Policy,
-)
-from mesocosm_agents.arrays import FloatArray, IntArray, StateArray
-from mesocosm_agents.contacts import GROUP, Graphs
+from mesocosm import Context, FiniteStateGame, InputError, Interval, Labelled, Policy, Problem
+from mesocosm_agents.arrays import FloatArray, StateArray
+from mesocosm_agents.contacts import GROUP
+from mesocosm_agents.course import Cohort, Course, gather
 from mesocosm_agents.deviation import Trials, check_deviations, measure, summarise, trial_count
 from mesocosm_agents.dynamics import AgentBased
-from mesocosm_agents.engine import Engine, Play, Stretch
+from mesocosm_agents.engine import Engine, Play, occupancy
 from mesocosm_agents.finite_deviation import FiniteRerun
 from mesocosm_agents.observation import group_occupancy, mean_control
+from mesocosm_agents.options import AgentBasedOptions
 from mesocosm_agents.selection import choose_engine
 from mesocosm_agents.vectorised import respond
 
@@ -40,19 +37,20 @@ class Agents:
     Attributes
     ----------
     time: in the scenario's unit.
-    held: the agents of all replicates, in the form of `engine`.
+    cohorts: the agents of all replicates.
     cost: integral of the running cost so far, averaged over agents, shape [replicate].
+    fired: when each event fired, shape [replicate, event]; NaN where it has not.
     """
 
     time: float
-    engine: Engine
-    held: Any
+    cohorts: tuple[Cohort, ...]
     cost: FloatArray
+    fired: FloatArray
 
     @property
     def states(self) -> StateArray:
         """State number of every agent, shape [replicate, N]; not to be changed."""
-        return self.engine.unload(self.held)
+        return gather(self.cohorts)
 
 
 class FiniteAgents(AgentBased):
@@ -65,6 +63,14 @@ class FiniteAgents(AgentBased):
     standard error, and `deviations`, the number of agents that it was measured for (see `deviation`); without the option
     `deviations` they are left out for the policy none, and for more than 2e7 agents x replicates x steps.
     """
+
+    devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda", "mps")
+    expresses: ClassVar[frozenset[str]] = frozenset({"events", "changing_graph", "groups", "rewiring"})
+
+    def __init__(self, problem: Problem, options: AgentBasedOptions, context: Context) -> None:
+        super().__init__(problem, options, context)
+        if options.engine in ("exact", "mesa"):
+            self.devices = ("cpu",)  # type: ignore[misc]
 
     def check(self) -> None:
         game = self.problem.finite_game
@@ -84,6 +90,22 @@ class FiniteAgents(AgentBased):
         size = self.problem.graph.node_count
         where = f"dynamics.{self.context.label}.deviations"
         check_deviations(self.options.deviations, game, self.replicates, size, where)
+        if self.options.deviations and self._is_changing:
+            raise InputError(
+                f"deviations {self.options.deviations}",
+                where=where,
+                rule="they are measured where neither events nor the graph change what agents play",
+                hint="leave deviations out",
+            )
+        if game.rewiring is not None:
+            self._check_rewiring(game)
+        if self.options.redraw and self.problem.graph.changes is not None:
+            raise InputError(
+                "redraw with a contact graph that changes in time",
+                where=f"dynamics.{self.context.label}.redraw",
+                rule="such a graph is given, not drawn",
+                hint="leave redraw out",
+            )
         if self.options.engine == "mesa" and self.problem.graph.is_complete and size > LARGEST_COMPLETE_MESA:
             raise InputError(
                 f"engine 'mesa' with {size} agents on a complete graph",
@@ -91,6 +113,26 @@ class FiniteAgents(AgentBased):
                 rule=f"at most {LARGEST_COMPLETE_MESA}: it writes out every pair",
                 hint="use engine: step, or a smaller population",
             )
+
+    def _check_rewiring(self, game: FiniteStateGame) -> None:
+        """Agents that rewire have links that count alike, which nothing else changes, and one engine."""
+        graph, engine = self.problem.graph, self.options.engine
+        faults = {
+            "a complete graph": graph.is_complete,
+            "a weighted graph": graph.weights is not None,
+            "a graph that changes in time": graph.changes is not None,
+            "events": bool(self.problem.events),
+            f"engine '{engine}'": engine not in ("auto", "step"),
+            "intensities that are general functions": any(item.intensity is not None for item in game.transitions),
+        }
+        for what, there in faults.items():
+            if there:
+                raise InputError(
+                    f"agents that rewire their links, with {what}",
+                    where=f"dynamics.{self.context.label}",
+                    rule="links are simple and belong to the agents alone, and time goes in steps",
+                    hint="leave one of the two out",
+                )
 
     def dimensions(self) -> dict[str, tuple[str, ...]]:
         names: dict[str, tuple[str, ...]] = {"occupancy": ("replicate", "state")}
@@ -109,24 +151,34 @@ class FiniteAgents(AgentBased):
             rows.append(self._play.graphs.initial_states(replicate, self.context.streams))
             if self.options.redraw:
                 self.context.report("advance", 0.0, f"graph {replicate + 1} of {self.replicates}")
-        return Agents(0.0, self._engine, self._engine.load(np.stack(rows)), np.zeros(self.replicates))
+        cohorts = self._course.begin(0.0, np.stack(rows), [()] * self.replicates)
+        fired = np.full((self.replicates, len(self.problem.events.items)), np.nan)
+        return Agents(0.0, cohorts, np.zeros(self.replicates), fired)
 
     def advance(self, state: Agents, interval: Interval) -> Agents:
-        engine, held, cost = state.engine, state.engine.copy(state.held), state.cost
-        numbers: IntArray = np.arange(self.replicates, dtype=np.int64)
-        cost = cost + engine.advance(held, numbers, Stretch(interval.index, interval.start, interval.stop))
-        end = self.problem.clock.end
+        cohorts, fired = self._course.intervene(state.time, state.cohorts, state.fired)
+        cost, end = state.cost.copy(), self.problem.clock.end
+        for stretch, piece in self._course.stretches(interval):
+            cohorts = tuple(self._course.move(cohort, piece) for cohort in cohorts)
+            for cohort in cohorts:
+                cost[cohort.numbers] += cohort.engine.advance(cohort.held, cohort.numbers, stretch)
         if int(100 * interval.stop / end) > int(100 * interval.start / end):
             self.context.report("advance", interval.stop / end, f"time {interval.stop:g}")
-        return Agents(interval.stop, engine, held, cost)
+        return Agents(interval.stop, cohorts, cost, fired)
 
     def observe(self, state: Agents) -> dict[str, NDArray[Any]]:
-        result: dict[str, NDArray[Any]] = {"occupancy": state.engine.occupancy(state.held)}
+        def of_all(measure: Callable[[Cohort], FloatArray]) -> FloatArray:
+            parts = np.concatenate([measure(cohort) for cohort in state.cohorts])
+            result = np.empty_like(parts)
+            result[np.concatenate([cohort.numbers for cohort in state.cohorts])] = parts
+            return result
+
+        seen: dict[str, NDArray[Any]] = {"occupancy": of_all(lambda cohort: cohort.engine.occupancy(cohort.held))}
         if self._play.game.control is not None:
-            result["control"] = mean_control(self._play, state.time, state.states)
+            seen["control"] = of_all(lambda cohort: mean_control(cohort, state.time))
         if self._group_names:
-            result["group_occupancy"] = group_occupancy(self._play, state.states, len(self._group_names))
-        return result
+            seen["group_occupancy"] = of_all(lambda cohort: group_occupancy(cohort, len(self._group_names)))
+        return seen
 
     def summary(self, state: Agents) -> dict[str, float | Labelled]:
         game = self._play.game
@@ -134,19 +186,37 @@ class FiniteAgents(AgentBased):
         if game.has_costs:
             result["cost"] = Labelled(("replicate",), state.cost + self._terminal_cost(state))
         if game.at_risk is not None:
-            left = (state.states != game.state_index(game.at_risk)).mean(axis=1)
-            result["final_size"] = Labelled(("replicate",), left)
-        return result | self._deviations()
+            at_risk = game.share_at_risk(occupancy(state.states, len(game.states)))
+            result["final_size"] = Labelled(("replicate",), 1.0 - at_risk)
+        return result | self.fired(state.fired) | self._deviations()
 
     def pack(self, state: Agents) -> dict[str, NDArray[Any]]:
-        return {"time": np.array(state.time), "states": state.states, "cost": state.cost}
+        histories = np.full((self.replicates, len(self.problem.events.items)), -1)
+        for cohort in state.cohorts:
+            histories[cohort.numbers, : len(cohort.history)] = cohort.history
+        kept: dict[str, NDArray[Any]] = {
+            "states": state.states,
+            "cost": state.cost,
+            "fired": state.fired,
+            "histories": histories,
+        }
+        for cohort in state.cohorts:
+            kept |= cohort.engine.pack(cohort.held)
+        return {"time": np.array(state.time), **kept}
 
     def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> Agents:
-        held = self._engine.load(arrays["states"])
-        return Agents(float(arrays["time"]), self._engine, held, arrays["cost"])
+        time = float(arrays["time"])
+        histories = [tuple(int(number) for number in row if number >= 0) for row in arrays["histories"]]
+        cohorts = tuple(
+            replace(cohort, held=cohort.engine.unpack(cohort.held, arrays))
+            for cohort in self._course.begin(time, arrays["states"], histories)
+        )
+        return Agents(time, cohorts, arrays["cost"], arrays["fired"])
 
     def _deviations(self) -> dict[str, float | Labelled]:
         """The gain from deviating, where it is measured."""
+        if self._is_changing:
+            return {}
         options, clock, size = self.options, self.problem.clock, self.problem.graph.node_count
         work = size * self.replicates * clock.end / self._play.step
         count = trial_count(options.deviations, self._play.game, options.policy != "none", self.replicates, work)
@@ -158,11 +228,20 @@ class FiniteAgents(AgentBased):
 
     def _terminal_cost(self, state: Agents) -> FloatArray:
         result = np.empty(self.replicates)
-        for replicate, row in enumerate(state.states):
-            contacts = self._play.graphs.contacts(replicate)
-            _, field = respond(self._play, contacts, state.time, row[None])
-            result[replicate] = np.mean(self._play.game.terminal_cost(row, field[0]))
+        for cohort in state.cohorts:
+            play = cohort.engine.play
+            for replicate, row in zip(cohort.numbers.tolist(), cohort.states(), strict=True):
+                _, field = respond(play, play.graphs.contacts(replicate), state.time, row[None])
+                result[replicate] = np.mean(play.game.terminal_cost(row, field[0]))
         return result
+
+    @property
+    def _rewires(self) -> bool:
+        return self.problem.finite_game.rewiring is not None
+
+    @property
+    def _is_changing(self) -> bool:
+        return bool(self.problem.events) or self.problem.graph.changes is not None or self._rewires
 
     @cached_property
     def _group_names(self) -> tuple[str, ...]:
@@ -173,11 +252,20 @@ class FiniteAgents(AgentBased):
         return self.played(self.options.policy)
 
     @cached_property
+    def _course(self) -> Course:
+        options, problem = self.options, self.problem
+        step = options.step or problem.clock.save_every / STEPS_PER_SAVE
+
+        def choose(play: Play) -> Engine:
+            return choose_engine(play, options, problem.device, problem.precision)
+
+        return Course(problem, self._policy, self.context.streams, step, options.redraw, choose)
+
+    @cached_property
     def _play(self) -> Play:
-        step = self.options.step or self.problem.clock.save_every / STEPS_PER_SAVE
-        graphs = Graphs(self.problem, self._policy, self.options.redraw)
-        return Play(self.problem.finite_game, self._policy, graphs, self.context.streams, step)
+        """The game on the graph as they are without events; of a graph that changes, on its average."""
+        return self._engine.play
 
     @cached_property
     def _engine(self) -> Engine:
-        return choose_engine(self._play, self.options, self.problem.device, self.problem.precision)
+        return self._course.engine((), -1)

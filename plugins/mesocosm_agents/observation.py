@@ -6,27 +6,31 @@ import numpy as np
 
 from mesocosm_agents.arrays import FloatArray, IntArray, StateArray
 from mesocosm_agents.contacts import Contacts
+from mesocosm_agents.course import Cohort
 from mesocosm_agents.engine import Play
 from mesocosm_agents.vectorised import respond
 
 
-def group_occupancy(play: Play, states: StateArray, group_count: int) -> FloatArray:
-    """Share of each state within each group: shapes [replicate, N] to [replicate, group, state]."""
+def group_occupancy(cohort: Cohort, group_count: int) -> FloatArray:
+    """Share of each state within each group, shape [replicate, group, state]."""
+    play, states = cohort.engine.play, cohort.states()
     state_count = len(play.game.states)
     result = np.empty((len(states), group_count, state_count))
-    for replicate, row in enumerate(states):
-        counts = _counts(play.graphs.contacts(replicate).groups, row, group_count, state_count)
-        result[replicate] = counts / counts.sum(axis=1, keepdims=True)
+    for place, (number, row) in enumerate(zip(cohort.numbers.tolist(), states, strict=True)):
+        counts = _counts(play.graphs.contacts(number).groups, row, group_count, state_count)
+        result[place] = counts / counts.sum(axis=1, keepdims=True)
     return result
 
 
-def mean_control(play: Play, t: float, states: StateArray) -> FloatArray:
-    """Mean control of the agents in each state at time t: shapes [replicate, N] to [replicate, state].
+def mean_control(cohort: Cohort, t: float) -> FloatArray:
+    """Mean control of the agents in each state at time t, shape [replicate, state].
 
     Where nobody is in a state: of all agents, were they in it. In states without choice: the neutral control.
     """
+    play = cohort.engine.play
     measure = _mean_felt_control if play.policy.uses_field else _mean_table_control
-    result = np.stack([measure(play, play.graphs.contacts(number), t, row) for number, row in enumerate(states)])
+    agents = zip(cohort.numbers.tolist(), cohort.states(), strict=True)
+    result = np.stack([measure(play, play.graphs.contacts(number), t, row) for number, row in agents])
     control = play.game.control
     if control is not None:
         idle = [number for number, name in enumerate(play.game.states) if name not in control.states]

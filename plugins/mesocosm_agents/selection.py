@@ -15,19 +15,24 @@ def choose_engine(play: Play, options: AgentBasedOptions, device: Device, precis
     Steps, from the most to the least special: on a device other than the CPU, tensors; 64 replicates in one word, where they
     share a graph; lists of who is active; tables of intensities; array operations, for any game and policy.
     """
+    if play.game.rewiring is not None:
+        from mesocosm_agents.adaptive import AdaptiveEngine
+
+        return AdaptiveEngine(play, play.game.rewiring)
     if options.engine == "mesa":
         return _mesa_engine(play)
+    if device.kind != "cpu" and options.engine != "exact":
+        from mesocosm_agents.tensors import TensorEngine
+
+        return TensorEngine(play, device.name, precision)
     if not is_tabular(play.game, play.policy):
         return VectorisedEngine(play)
     return CompiledEngine(play)
 
 
 def _mesa_engine(play: Play) -> Engine:
-    """The engine `mesa`. Importing Mesa sets the start method of `multiprocessing`; it is put back."""
-    import multiprocessing
+    from mesocosm_agents.mesa_loading import start_method_kept
 
-    method = multiprocessing.get_start_method(allow_none=True)
-    from mesocosm_agents.mesa_engine import MesaEngine
-
-    multiprocessing.set_start_method(method, force=True)
+    with start_method_kept():
+        from mesocosm_agents.mesa_engine import MesaEngine
     return MesaEngine(play)

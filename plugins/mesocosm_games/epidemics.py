@@ -9,14 +9,15 @@ infected contacts, the emission summed over contacts, and a is its own contact l
 
 Effort (Nash): a susceptible chooses a in [a_min, 1] and pays c_a/2 (1-a)^2 per unit time; an infected agent pays c_I. With
 value u and the field z, the best response is a* = clip(1 - beta z (u_next - u_S)/c_a, a_min, 1), where `next` is the state
-that infection leads to. Sources: Kermack and McKendrick (1927); Reluga, PLoS Comput. Biol. 6, e1000793 (2010) for the game.
+that infection leads to. With `rewiring`, susceptible agents cut links to infected ones (see `mesocosm.Rewiring`).
+Sources: Kermack and McKendrick (1927); Reluga, PLoS Comput. Biol. 6, e1000793 (2010) for the game.
 """
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from mesocosm import Control, FiniteStateGame, Transition
+from mesocosm import Control, FiniteStateGame, Rewiring, Transition
 from mesocosm_games.options import EffortOptions, SEIROptions, SIROptions, SISOptions
 
 CHANNEL = "infected"
@@ -33,6 +34,8 @@ class Epidemic(FiniteStateGame):
         self.effort: EffortOptions | None = options.effort
         if self.effort is not None:
             self.control = Control("contact level", ("S",), self.effort.minimum, 1.0, neutral=1.0)
+        if options.rewiring is not None:
+            self.rewiring = Rewiring("S", "I", options.rewiring.rate, options.rewiring.to)
         self.transitions = (
             Transition.induced(
                 "S", self.infection_leads_to, rate=options.beta, channel=CHANNEL, controlled=self.effort is not None

@@ -15,12 +15,26 @@ class EffortOptions(Options):
     minimum: float = Field(default=0.0, ge=0, lt=1, description="a_min: the lowest contact level that one can choose")
 
 
+class RewiringOptions(Options):
+    """Susceptible agents cut links to infected ones, and form new ones (Gross, D'Lima, Blasius 2006)."""
+
+    rate: float = Field(ge=0, description="rate at which a link between a susceptible and an infected agent is cut")
+    to: tuple[str, ...] = Field(
+        default=("S",),
+        min_length=1,
+        description="states of those whom the new link may lead to; one is chosen at random",
+    )
+
+
 class SIROptions(Options):
     """Susceptible, infected, recovered."""
 
     beta: float = Field(ge=0, description="transmission rate per contact; on a complete graph the whole contact rate")
     gamma: float = Field(ge=0, description="recovery rate")
     effort: EffortOptions | None = Field(default=None, description="contact effort; none where it is left out")
+    rewiring: RewiringOptions | None = Field(
+        default=None, description="agents change the contact graph; they do not where it is left out"
+    )
 
 
 class SISOptions(SIROptions):
