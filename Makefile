@@ -12,6 +12,7 @@ endif
 
 VENV := .venv
 BENCH := $(VENV)/bench-libs
+PEERS := $(VENV)/peers
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
@@ -66,8 +67,15 @@ $(BENCH)/.installed: tests/benchmarks/requirements.txt | $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(BENCH) -r $<
 	@touch $@
 
+# Other libraries that run agents, in an environment of their own.
+$(PEERS)/.installed: tests/benchmarks/peers.txt | $(VENV)/.installed
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
 bench: $(VENV)/.installed
 	@$(MAKE) $(BENCH)/.installed || echo "MFGLib could not be installed; its part of the benchmarks is left out"
+	@$(MAKE) $(PEERS)/.installed || echo "other libraries could not be installed; their lines of the benchmarks are left out"
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/run.py
 
 clean:

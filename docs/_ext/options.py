@@ -18,9 +18,11 @@ TITLES = {
     "graph": "Contact graphs",
     "game": "Games",
     "dynamics": "Dynamics",
+    "strategy": "Strategies of vaccination",
     "observable": "Observables",
     "data": "Data",
     "executor": "Executors",
+    "model": "Models",
 }
 BOUNDS = {
     "exclusiveMinimum": "> {}",

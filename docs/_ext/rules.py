@@ -15,6 +15,7 @@ from mesocosm.testing.dynamics_kit import DYNAMICS_RULES
 from mesocosm.testing.entry import ENTRY_RULES
 from mesocosm.testing.games import DIFFUSION_GAME_RULES, GAME_RULES
 from mesocosm.testing.graphs import GRAPH_RULES
+from mesocosm.testing.strategies import STRATEGY_RULES
 
 Rules = Iterable[Rule[Any]]
 
@@ -35,12 +36,12 @@ GROUPS = {
 
 
 def rules_reference() -> str:
-    """All rules: those of every component, of dynamics by group, of games by kind, and of builders of contact graphs."""
+    """All rules: of every component, of dynamics by group, of games by kind, of builders of contact graphs, of strategies."""
     parts = ["## Every component", GROUPS["entry"], table(ENTRY_RULES), "## Dynamics"]
     for group, rules in itertools.groupby(_own(DYNAMICS_RULES), key=lambda rule: rule.group):
         parts += [f"### Dynamics: {group}", GROUPS[group], table(rules, of_dynamics=True)]
     parts += ["## Games", table(_own(GAME_RULES)), "## Diffusion games", table(_own(DIFFUSION_GAME_RULES))]
-    parts += ["## Contact graphs", table(_own(GRAPH_RULES))]
+    parts += ["## Contact graphs", table(_own(GRAPH_RULES)), "## Strategies", table(_own(STRATEGY_RULES))]
     return "\n\n".join(parts) + "\n"
 
 

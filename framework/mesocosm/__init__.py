@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mesocosm.building import build as build
     from mesocosm.building import makers_of as makers_of
     from mesocosm.changes import GraphChanges as GraphChanges
+    from mesocosm.changes import GraphRecord as GraphRecord
     from mesocosm.changes import Piece as Piece
     from mesocosm.choosing import choose_policy as choose_policy
     from mesocosm.clock import Clock as Clock
@@ -54,25 +55,32 @@ if TYPE_CHECKING:
     from mesocosm.errors import RunError as RunError
     from mesocosm.errors import ScenarioError as ScenarioError
     from mesocosm.errors import StoreError as StoreError
+    from mesocosm.events import Event as Event
     from mesocosm.events import Events as Events
     from mesocosm.events import Situation as Situation
+    from mesocosm.events import Strategy as Strategy
+    from mesocosm.events import Threshold as Threshold
+    from mesocosm.events import Vaccination as Vaccination
     from mesocosm.features import FEATURES as FEATURES
     from mesocosm.feedback import Feedback as Feedback
     from mesocosm.feedback import GradientFlow as GradientFlow
     from mesocosm.feedback import GridPolicy as GridPolicy
-    from mesocosm.game import Control as Control
     from mesocosm.game import FiniteStateGame as FiniteStateGame
     from mesocosm.game import Game as Game
-    from mesocosm.game import Transition as Transition
     from mesocosm.graph import ContactGraph as ContactGraph
+    from mesocosm.grouped import GroupedGame as GroupedGame
     from mesocosm.hooks import API_VERSION as API_VERSION
     from mesocosm.hooks import Component as Component
     from mesocosm.hooks import hookimpl as hookimpl
     from mesocosm.loading import load as load
     from mesocosm.loading import parse as parse
     from mesocosm.marginals import Marginals as Marginals
+    from mesocosm.memory import check_memory as check_memory
+    from mesocosm.memory import memory_of as memory_of
+    from mesocosm.mesa_bridge import mesa_model as mesa_model
     from mesocosm.mixing import DegreeLaw as DegreeLaw
     from mesocosm.mixing import Mixing as Mixing
+    from mesocosm.nested import GraphChoice as GraphChoice
     from mesocosm.options import ConstantControl as ConstantControl
     from mesocosm.options import DataPath as DataPath
     from mesocosm.options import LearnFrom as LearnFrom
@@ -89,9 +97,12 @@ if TYPE_CHECKING:
     from mesocosm.policy_file import load_policy as load_policy
     from mesocosm.problem import Population as Population
     from mesocosm.problem import Problem as Problem
+    from mesocosm.regime import Course as Course
+    from mesocosm.regime import Regime as Regime
     from mesocosm.registry import Registry as Registry
     from mesocosm.results import Results as Results
     from mesocosm.results import open_results as open_results
+    from mesocosm.rewiring import Rewiring as Rewiring
     from mesocosm.running import resume as resume
     from mesocosm.running import run as run
     from mesocosm.scenario import Scenario as Scenario
@@ -99,15 +110,21 @@ if TYPE_CHECKING:
     from mesocosm.seeding import Streams as Streams
     from mesocosm.stage import LearningRule as LearningRule
     from mesocosm.stage import StageGame as StageGame
+    from mesocosm.time_grid import saved_shares as saved_shares
+    from mesocosm.time_grid import steps_needed as steps_needed
     from mesocosm.time_grid import steps_per_interval as steps_per_interval
+    from mesocosm.timeline import Timeline as Timeline
+    from mesocosm.transition import Control as Control
+    from mesocosm.transition import Transition as Transition
 
 _HOME = {
     "assessing": ("Assessment", "assess"),
-    "time_grid": ("steps_per_interval",),
+    "time_grid": ("saved_shares", "steps_needed", "steps_per_interval"),
+    "timeline": ("Timeline",),
     "policy_file": ("load_policy",),
-    "changes": ("GraphChanges", "Piece"),
+    "changes": ("GraphChanges", "GraphRecord", "Piece"),
     "choosing": ("choose_policy",),
-    "events": ("Events", "Situation"),
+    "events": ("Event", "Events", "Situation", "Strategy", "Threshold", "Vaccination"),
     "features": ("FEATURES",),
     "feedback": ("Feedback", "GridPolicy", "GradientFlow"),
     "stage": ("LearningRule", "StageGame"),
@@ -133,12 +150,16 @@ _HOME = {
         "ScenarioError",
         "StoreError",
     ),
-    "game": ("Control", "FiniteStateGame", "Game", "Transition"),
+    "game": ("FiniteStateGame", "Game"),
     "graph": ("ContactGraph",),
+    "grouped": ("GroupedGame",),
     "hooks": ("API_VERSION", "Component", "hookimpl"),
     "loading": ("load", "parse"),
     "marginals": ("Marginals",),
+    "memory": ("check_memory", "memory_of"),
+    "mesa_bridge": ("mesa_model",),
     "mixing": ("DegreeLaw", "Mixing"),
+    "nested": ("GraphChoice",),
     "options": (
         "ConstantControl",
         "DataPath",
@@ -151,12 +172,15 @@ _HOME = {
     ),
     "policy": ("ConstantPolicy", "Policy", "TabulatedPolicy", "constant_control", "no_control"),
     "problem": ("Population", "Problem"),
+    "regime": ("Course", "Regime"),
     "registry": ("Registry",),
     "results": ("Results", "open_results"),
+    "rewiring": ("Rewiring",),
     "scenario": ("Scenario",),
     "running": ("resume", "run"),
     "scheduler": ("simulate",),
     "seeding": ("Streams",),
+    "transition": ("Control", "Transition"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

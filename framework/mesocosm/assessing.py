@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mesocosm.diffusion import DiffusionGame
 from mesocosm.diffusion_field import DiffusionField
-from mesocosm.equilibrium import MeanField, half_step_grid, tabulate_policy
+from mesocosm.equilibrium import tabulate_policy
 from mesocosm.errors import InputError
 from mesocosm.game import FiniteStateGame
 from mesocosm.marginals import Marginals
@@ -28,7 +28,8 @@ from mesocosm.policy import ConstantPolicy, Policy, TabulatedPolicy
 from mesocosm.problem import Problem
 from mesocosm.stage import StageGame
 from mesocosm.state_grid import cells_of
-from mesocosm.time_grid import steps_per_interval
+from mesocosm.time_grid import saved_shares, steps_needed
+from mesocosm.timeline import Timeline
 
 FloatArray = NDArray[np.float64]
 Recorded = Mapping[str, NDArray[Any]]
@@ -101,13 +102,16 @@ def _of_finite_states(problem: Problem, game: FiniteStateGame, policy: Policy, r
                 rule="the contact graph must have the same types",
             )
         mixing = problem.graph.mixing("homogeneous", normalise=game.normalise)
-    initial, times = problem.type_shares(mixing), problem.clock.times
-
-    def on(nodes: FloatArray) -> MeanField:
-        return MeanField(game, mixing, initial, nodes)
-
-    steps = steps_per_interval(on, times, None)
-    model = on(half_step_grid(times, steps))
+    timeline, times = Timeline(problem, mixing), problem.clock.times
+    timeline.check("assess")
+    if not timeline.foreseen:
+        raise InputError(
+            "events on a threshold, or vaccinations",
+            where="assess",
+            rule="exploitability is measured where everyone knows beforehand when game and contacts change",
+        )
+    steps = steps_needed(lambda number: saved_shares(timeline.model(number), times), times, None)
+    model = timeline.model(steps)
     rows = np.arange(len(mixing.types)) if policy.row_count > 1 else np.zeros(len(mixing.types), np.int64)
     control = tabulate_policy(model, policy, rows)
     flow = model.flow(control)
@@ -115,7 +119,8 @@ def _of_finite_states(problem: Problem, game: FiniteStateGame, policy: Policy, r
     consistency = np.nan
     if "occupancy" in recorded:
         seen = np.asarray(recorded["occupancy"], np.float64).mean(axis=0)
-        consistency = float(np.abs(mixing.shares @ flow.occupancy[:: 2 * steps] - seen).max())
+        expected = game.folded(mixing.shares @ flow.occupancy[model.saves(times)])
+        consistency = float(np.abs(expected - seen).max())
     return Assessment(value, exploitability, consistency)
 
 

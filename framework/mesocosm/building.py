@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +15,16 @@ from mesocosm.device import resolve_device
 from mesocosm.discrete import DiscreteTimeGame
 from mesocosm.dynamics import FOLLOWS, Context, Dynamics
 from mesocosm.errors import InputError, MesocosmError, RunError, ScenarioError, suggestion
+from mesocosm.event_building import make_events
+from mesocosm.explaining import Faults
 from mesocosm.game import FiniteStateGame, Game
 from mesocosm.graph import ContactGraph
+from mesocosm.grouped import check_alike, grouped
 from mesocosm.problem import Population, Problem
 from mesocosm.registry import Registry, installed
-from mesocosm.scenario import Scenario
+from mesocosm.scenario import Choice, Scenario
 from mesocosm.seeding import Streams
+from mesocosm.varying import varied
 
 FloatArray = NDArray[np.float64]
 Maker = Callable[[Problem, Context], Dynamics]
@@ -29,12 +35,17 @@ def build(scenario: Scenario, registry: Registry | None = None) -> Problem:
     plugins = registry or installed()
     with _located(scenario, "device"):
         device = resolve_device(scenario.device)
-    with _located(scenario, "game"):
-        game: Game = plugins.factory("game", scenario.game.name)(scenario.game.options)
-        game.check()
+    games = _games(scenario, plugins, {})
     draw = _drawer(scenario, plugins)
     with _located(scenario, "graph"):
         graph = draw(0)
+        if graph.changes is not None:
+            graph.changes.check(scenario.time.end)
+    game = _joined(scenario, games, graph)
+
+    def changed(parameters: Mapping[str, Any]) -> Game:
+        return _joined(scenario, _games(scenario, plugins, parameters), graph)
+
     size = scenario.population.size
     if size is not None and graph.node_count != size:
         fault = scenario.document.fault(
@@ -53,6 +64,7 @@ def build(scenario: Scenario, registry: Registry | None = None) -> Problem:
         device=device,
         precision=scenario.precision,
         draw=lambda replicate: graph if replicate == 0 else draw(replicate),
+        events=make_events(scenario, plugins, game, graph, changed),
     )
 
 
@@ -77,8 +89,57 @@ def makers_of(scenario: Scenario, registry: Registry | None = None) -> dict[str,
                 where=origin,
                 rule=f"one of {', '.join(FOLLOWS)}",
             )
-        makers[label] = factory.bind(choice.options)
+        makers[label] = _with_components(factory.bind(choice.options), plugins)
     return makers
+
+
+def _with_components(maker: Maker, registry: Registry) -> Maker:
+    """A maker whose dynamics finds the components that its options name."""
+    return lambda problem, context: maker(problem, replace(context, component=registry.factory))
+
+
+Games = tuple[Game, Mapping[str, Game]]
+"""The game of a scenario, and those of groups that have parameters of their own."""
+
+
+def _games(scenario: Scenario, registry: Registry, parameters: Mapping[str, Any]) -> Games:
+    """The games with `parameters` changed, from dotted option (`effort.cost`) to value; what a group sets for itself stays."""
+    with _located(scenario, "game"):
+        choice = _varied(registry, scenario.game, parameters) if parameters else scenario.game
+        game = _plain_game(registry, choice)
+    own: dict[str, Game] = {}
+    for name, group in scenario.population.groups.items():
+        if group.game:
+            with _located(scenario, "population", "groups", name, "game"):
+                other = own[name] = _plain_game(registry, _varied(registry, choice, group.game))
+                if isinstance(game, FiniteStateGame) and isinstance(other, FiniteStateGame):
+                    check_alike(game, other, name)
+    return game, own
+
+
+def _joined(scenario: Scenario, games: Games, graph: ContactGraph) -> Game:
+    """One game on a contact graph: a `GroupedGame` where groups have their own, or meet by a contact matrix."""
+    plain, own = games
+    if not own and graph.contact_matrix is None:
+        return plain
+    with _located(scenario, "population", "groups") if own else _located(scenario, "graph"):
+        return grouped(plain, own, graph)
+
+
+def _plain_game(registry: Registry, choice: Choice) -> Game:
+    game: Game = registry.factory("game", choice.name)(choice.options)
+    game.check()
+    return game
+
+
+def _varied(registry: Registry, choice: Choice, changes: Mapping[str, Any]) -> Choice:
+    """The game with some options changed; what does not fit was found when the scenario was read."""
+    faults: Faults = []
+    found = varied(choice, changes, registry.options_model("game", choice.name), faults)
+    if found is None:
+        path, what = faults[0]
+        raise InputError(f"{'.'.join(map(str, path))}: {what}")
+    return found
 
 
 def _drawer(scenario: Scenario, registry: Registry) -> Callable[[int], ContactGraph]:
@@ -95,7 +156,8 @@ def _drawer(scenario: Scenario, registry: Registry) -> Callable[[int], ContactGr
 
 def _population(scenario: Scenario, game: Game, graph: ContactGraph) -> Population:
     options = scenario.population
-    states = game.states if isinstance(game, (FiniteStateGame, DiscreteTimeGame)) else ()
+    plain = game.plain if isinstance(game, FiniteStateGame) else game
+    states = plain.states if isinstance(plain, (FiniteStateGame, DiscreteTimeGame)) else ()
     initial = options.initial or {name: count / graph.node_count for name, count in options.initial_counts.items()}
     key = "initial_counts" if options.initial_counts else "initial"
     shares = _shares(scenario, initial, states, ("population", key))
@@ -105,7 +167,8 @@ def _population(scenario: Scenario, game: Game, graph: ContactGraph) -> Populati
             known, _ = graph.group_index()
             if name not in known:
                 raise InputError(f"no node is in group '{name}'", rule=suggestion(name, known))
-        groups[name] = _shares(scenario, group.initial, states, ("population", "groups", name, "initial"))
+        if group.initial is not None:
+            groups[name] = _shares(scenario, group.initial, states, ("population", "groups", name, "initial"))
     return Population(graph.node_count, shares, groups)
 
 

@@ -136,6 +136,10 @@ def _no_trajectories(label: str) -> Trajectories:
     raise InputError(f"trajectories of '{label}'", where="context", rule="no other dynamics runs beside this one")
 
 
+def _no_component(kind: str, name: str) -> Callable[..., Any]:
+    raise InputError(f"{kind} '{name}'", where="context", rule="no plugins are known here: use mesocosm.makers_of")
+
+
 def _no_progress(phase: str, fraction: float, note: str) -> None:
     """Nobody watches."""
 
@@ -152,6 +156,7 @@ class Context:
     trajectories_of: label -> what another dynamics recorded.
     folder: where it may keep files of its own (weights); None where nothing is kept.
     report: (phase, fraction, note) -> None, progress for people; phase is `prepare` or `advance`.
+    component: (kind, name) -> what makes another component that the options name; plugins have registered it.
     """
 
     label: str
@@ -160,6 +165,7 @@ class Context:
     trajectories_of: Callable[[str], Trajectories] = _no_trajectories
     folder: Path | None = None
     report: Callable[[str, float, str], None] = field(default=_no_progress)
+    component: Callable[[str, str], Callable[..., Any]] = field(default=_no_component)
 
 
 class Dynamics(ABC):
@@ -272,6 +278,13 @@ class Dynamics(ABC):
     def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> State:
         """The state that `pack` made these arrays of."""
         return arrays["state"]
+
+    def fired(self, times: NDArray[np.float64]) -> dict[str, Labelled]:
+        """For `summary`: when each event of the problem happened, of shape [replicate, event], NaN where it did not.
+
+        The name is `fired(replicate, event)`; nothing where the problem has no events.
+        """
+        return {"fired": Labelled(("replicate", "event"), times)} if self.problem.events else {}
 
     def plays(self) -> Policy | None:
         """The policy that its agents play, of which a run says how far from an equilibrium it is; that of `policy` unless

@@ -6,6 +6,7 @@ Each table is read from what a dynamics recorded, by these names:
     series        series_score(seed), series_score_climatology, series_score_unlearned, series_coverage: whole series
     forecasts     forecast_crps(model, horizon), forecast_error(model, horizon), forecast_coverage(model, horizon)
     calibrated    parameter_value(parameter), parameter_error(parameter)
+    events        fired(replicate, event): times
 
 Scores: lower is better. Coverage: share of what was observed that lies inside the central 90 % band of the ensemble; 0.9 where
 the ensemble has the law of the data.
@@ -73,6 +74,13 @@ def findings(trajectories: Mapping[str, Trajectories]) -> list[Finding]:
             tuple(_parameters(trajectories)),
             2,
         ),
+        Finding(
+            "Events",
+            "Share of replicates in which each happened, and the median, earliest and latest time at which it did.",
+            ("dynamics", "event", "happened", "median time", "earliest", "latest"),
+            tuple(_events(trajectories)),
+            2,
+        ),
     )
     return [table for table in tables if table.lines]
 
@@ -104,6 +112,16 @@ def _parameters(trajectories: Mapping[str, Trajectories]) -> Iterator[tuple[str,
         errors = item.array("parameter_error") if "parameter_error" in item.variables else np.full(len(values), np.nan)
         for name, value, error in zip(item.coordinates["parameter"], values, errors, strict=True):
             yield label, str(name), f"{float(value):.5g}", _shown(float(error), 2)
+
+
+def _events(trajectories: Mapping[str, Trajectories]) -> Iterator[tuple[str, ...]]:
+    for label, item in trajectories.items():
+        if "fired" not in item.variables:
+            continue
+        for name, times in zip(item.coordinates["event"], item.array("fired").T, strict=True):
+            found = times[~np.isnan(times)]
+            cells = (f"{f(found):g}" if found.size else NOTHING for f in (np.median, np.min, np.max))
+            yield label, str(name), f"{found.size / len(times):.3g}", *cells
 
 
 def _mean(item: Trajectories, name: str) -> str:

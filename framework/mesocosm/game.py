@@ -111,6 +111,9 @@ class FiniteStateGame(Game):
     at_risk: ClassVar[str | None] = None
     """State that an epidemic empties: the attack rate is one minus its share at the end. None where there is none."""
 
+    varies_in_time: ClassVar[bool] = False
+    """Whether emission, intensities or costs depend on t by themselves; the exact engine holds them constant over pieces."""
+
     transitions: tuple[Transition, ...]
     control: Control | None = None
 

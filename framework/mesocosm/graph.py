@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mesocosm.edges import NodeArray, edges_of_networkx, sorted_rows
 from mesocosm.errors import InputError
 from mesocosm.mixing import DegreeLaw, Mixing, build_mixing
 
@@ -45,22 +46,28 @@ class ContactGraph:
     degree_law: the law that the degrees were drawn from, where a builder knows it.
     layers: where the graph is the sum of layers, each of them by name; their weights are in them.
     changes: where the graph changes in time, how; the graph itself is then its average over time.
+    contact_matrix: of a complete graph with groups, [g, h]: contacts of a node of group g in group h, in the order of
+        `group_index`, where they are not those of nodes that meet everyone alike. Then the game takes account of them: see
+        `GroupedGame`.
     """
 
     node_count: int
     indptr: IntArray
-    indices: IntArray
+    indices: NodeArray
     weights: FloatArray | None = None
     attributes: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     is_complete: bool = False
     degree_law: DegreeLaw | None = None
     layers: Mapping[str, ContactGraph] = field(default_factory=dict)
     changes: GraphChanges | None = None
+    contact_matrix: FloatArray | None = None
 
     def __post_init__(self) -> None:
         attributes: dict[str, NDArray[Any]] = {}
         for name, values in self.attributes.items():
-            column = np.array(values)
+            # A graph made from another shares its columns: nobody can write into them.
+            shared = isinstance(values, np.ndarray) and values.base is None and not values.flags.writeable
+            column = values if shared else np.array(values)
             if column.shape[:1] != (self.node_count,):
                 raise InputError(
                     f"node attribute '{name}' has shape {column.shape}",
@@ -70,18 +77,24 @@ class ContactGraph:
             column.setflags(write=False)
             attributes[name] = column
         object.__setattr__(self, "attributes", MappingProxyType(attributes))
-        for array in (self.indptr, self.indices, self.weights):
+        for array in (self.indptr, self.indices, self.weights, self.contact_matrix):
             if array is not None:
                 array.setflags(write=False)
 
     @classmethod
-    def complete(cls, node_count: int, attributes: Mapping[str, ArrayLike] | None = None) -> ContactGraph:
+    def complete(
+        cls,
+        node_count: int,
+        attributes: Mapping[str, ArrayLike] | None = None,
+        contact_matrix: FloatArray | None = None,
+    ) -> ContactGraph:
         """Every pair in contact with weight 1/(N-1); no edge is stored. N is at least 2."""
         if node_count < 2:
             raise InputError(f"{node_count} nodes", where="graph", rule="a complete graph needs at least 2")
-        empty = np.zeros(0, dtype=np.int64)
+        empty = np.zeros(0, dtype=np.int32)
         columns = {name: np.asarray(values) for name, values in (attributes or {}).items()}
-        return cls(node_count, np.zeros(node_count + 1, np.int64), empty, None, columns, is_complete=True)
+        indptr = np.zeros(node_count + 1, np.int64)
+        return cls(node_count, indptr, empty, None, columns, is_complete=True, contact_matrix=contact_matrix)
 
     @classmethod
     def from_edges(
@@ -98,28 +111,9 @@ class ContactGraph:
         Parameters: `source` and `target`, integer nodes of shape [edges]; `weights` of shape [edges], positive and finite.
         Errors: `InputError` for nodes out of range, self-loops, parallel edges and weights that are not positive.
         """
-        first, second = _nodes(source), _nodes(target)
-        values = None if weights is None else np.asarray(weights, np.float64).ravel()
-        _check_edges(node_count, first, second, values)
-        keys = np.concatenate([first * node_count + second, second * node_count + first])
-        order = None if values is None else np.argsort(keys)
-        keys = np.sort(keys) if order is None else keys[order]
-        repeated = np.flatnonzero(keys[1:] == keys[:-1])
-        if repeated.size:
-            pair = divmod(int(keys[repeated[0]]), node_count)
-            raise InputError(
-                f"nodes {pair[0]} and {pair[1]} are joined more than once",
-                where="graph",
-                rule="a contact graph is simple",
-                hint="merge parallel edges into one with a weight",
-            )
-        indptr = np.zeros(node_count + 1, np.int64)
-        degrees = np.bincount(first, minlength=node_count) + np.bincount(second, minlength=node_count)
-        np.cumsum(degrees, out=indptr[1:])
-        columns = keys - np.repeat(np.arange(node_count, dtype=np.int64) * node_count, degrees)
-        both = None if values is None else np.concatenate([values, values])[order]
+        rows = sorted_rows(node_count, source, target, weights)
         named = {name: np.asarray(column) for name, column in (attributes or {}).items()}
-        return cls(node_count, indptr, columns, both, named, degree_law=degree_law)
+        return cls(node_count, *rows, named, degree_law=degree_law)
 
     @classmethod
     def from_networkx(cls, graph: networkx.Graph[Any], weight: str = "weight") -> ContactGraph:
@@ -128,32 +122,34 @@ class ContactGraph:
         Nodes keep their order; labels other than 0 .. N-1 become the attribute `node`. An edge attribute named `weight`
         becomes the weight (1 where it is missing); node attributes that every node has are kept.
         """
-        if graph.is_directed() or graph.is_multigraph():
-            raise InputError(
-                f"a {type(graph).__name__}",
-                where="graph",
-                rule="a contact graph is undirected and simple",
-                hint="convert it with networkx.Graph(graph)",
-            )
-        nodes = list(graph)
-        number = {node: index for index, node in enumerate(nodes)}
-        source: list[int] = []
-        target: list[int] = []
-        values: list[Any] = []
-        for node, neighbours in graph.adjacency():
-            index = number[node]
-            # An edge stands in both of its rows: keep the one that names the smaller node first.
-            found = [(number[other], data) for other, data in neighbours.items() if number[other] >= index]
-            source += [index] * len(found)
-            target += [other for other, _ in found]
-            values += [data.get(weight) for _, data in found]
-        weights = None
-        if any(value is not None for value in values):
-            weights = np.array([1.0 if value is None else float(value) for value in values])
-        attributes = _shared_attributes(graph, nodes)
-        if nodes != list(range(len(nodes))):
-            attributes = {"node": np.array([str(node) for node in nodes]), **attributes}
-        return cls.from_edges(len(nodes), np.array(source, np.int64), np.array(target, np.int64), weights, attributes)
+        found = edges_of_networkx(graph, weight)
+        return cls.from_edges(found.node_count, found.source, found.target, found.weights, found.attributes)
+
+    @classmethod
+    def from_layers(cls, layers: Mapping[str, ContactGraph]) -> ContactGraph:
+        """The sum of graphs on the same nodes: weights add up, and it has the attributes of all.
+
+        Errors: `InputError` for different nodes, for an attribute in which two layers differ, and for a complete layer of more
+        than 2000 nodes, since its pairs are written out.
+        """
+        from mesocosm.layers import sum_of_layers
+
+        return sum_of_layers(layers)
+
+    def without(self, closed: frozenset[str]) -> ContactGraph:
+        """The sum of the layers that are not closed, on the same nodes with the same attributes.
+
+        Errors: `InputError` for a name that is not that of a layer.
+        """
+        from mesocosm.layers import without_layers
+
+        return without_layers(self, closed)
+
+    def scaled(self, factor: float) -> ContactGraph:
+        """The same contacts with their weights times a factor, which is positive and finite."""
+        from mesocosm.layers import scaled
+
+        return scaled(self, factor)
 
     def to_networkx(self) -> networkx.Graph[Any]:
         """The same graph for networkx, with attributes, and weights where there are any.
@@ -179,9 +175,10 @@ class ContactGraph:
         if self.is_complete:
             first, second = np.triu_indices(self.node_count, 1)
             return first, second, np.full(len(first), 1.0 / (self.node_count - 1))
-        rows = np.repeat(np.arange(self.node_count, dtype=np.int64), np.diff(self.indptr))
+        rows = np.repeat(np.arange(self.node_count, dtype=np.int32), self.degrees)
         once = rows < self.indices
-        return rows[once], self.indices[once], None if self.weights is None else self.weights[once]
+        source, target = rows[once].astype(np.int64), self.indices[once].astype(np.int64)
+        return source, target, None if self.weights is None else self.weights[once]
 
     @property
     def edge_count(self) -> int:
@@ -203,7 +200,7 @@ class ContactGraph:
             return np.ones(self.node_count)
         if self.weights is None:
             return self.degrees.astype(np.float64)
-        rows = np.repeat(np.arange(self.node_count), self.degrees)
+        rows = np.repeat(np.arange(self.node_count, dtype=np.int32), self.degrees)
         return np.bincount(rows, self.weights, minlength=self.node_count).astype(np.float64)
 
     @cached_property
@@ -214,7 +211,9 @@ class ContactGraph:
         if self.is_complete:
             raise InputError("a complete graph stores no edges", where="graph", hint="use neighbour_sum")
         data = np.ones(len(self.indices)) if self.weights is None else self.weights
-        return csr_array((data, self.indices, self.indptr), shape=(self.node_count, self.node_count))
+        # Both of one type: else scipy would copy the neighbours to that of the borders.
+        borders = self.indptr.astype(np.int32) if len(self.indices) < 2**31 else self.indptr
+        return csr_array((data, self.indices, borders), shape=(self.node_count, self.node_count))
 
     def neighbour_sum(self, emission: FloatArray) -> FloatArray:
         """Field of every node: sum over neighbours j of w_ij * emission_j; shapes [..., N] to [..., N]."""
@@ -243,8 +242,17 @@ class ContactGraph:
                 rule=f"it has: {', '.join(self.attributes) or 'none'}",
                 hint="name one of these, or give the nodes groups",
             )
-        names, index = np.unique(self.attributes[attribute].astype(str), return_inverse=True)
-        return tuple(str(name) for name in names), index.astype(np.int64)
+        if attribute not in self._groups:
+            names, index = np.unique(self.attributes[attribute].astype(str), return_inverse=True)
+            index = index.astype(np.int64)
+            index.setflags(write=False)
+            self._groups[attribute] = tuple(str(name) for name in names), index
+        return self._groups[attribute]
+
+    @cached_property
+    def _groups(self) -> dict[str, tuple[tuple[str, ...], IntArray]]:
+        """What `group_index` found, by attribute."""
+        return {}
 
     def mixing(self, closure: str, *, normalise: str = "sum", group: str = "group", degrees: str = "graph") -> Mixing:
         """Types and mixing matrix of a mean-field closure: homogeneous, degree, group or individual.
@@ -253,44 +261,3 @@ class ContactGraph:
         `degrees` is `graph` (the degrees of this graph) or `law` (the law that they were drawn from).
         """
         return build_mixing(self, closure, normalise=normalise, group=group, degrees=degrees)
-
-
-def _nodes(values: ArrayLike) -> IntArray:
-    """Node numbers, flat. Errors: `InputError` for anything but integers."""
-    array = np.asarray(values).ravel()
-    if array.size and array.dtype.kind not in "iu":
-        raise InputError(f"nodes of type {array.dtype}", where="graph", rule="nodes are integers, 0 to N-1")
-    return array.astype(np.int64)
-
-
-def _shared_attributes(graph: networkx.Graph[Any], nodes: list[Any]) -> dict[str, NDArray[Any]]:
-    """The node attributes that every node has."""
-    shared = set(graph.nodes[nodes[0]]) if nodes else set()
-    for node in nodes:
-        shared &= graph.nodes[node].keys()
-        if not shared:
-            break
-    return {str(name): np.array([graph.nodes[node][name] for node in nodes]) for name in sorted(shared, key=str)}
-
-
-def _check_edges(node_count: int, source: IntArray, target: IntArray, weights: FloatArray | None) -> None:
-    if node_count < 1:
-        raise InputError(f"{node_count} nodes", where="graph", rule="at least 1")
-    if len(source) != len(target) or (weights is not None and len(weights) != len(source)):
-        raise InputError("source, target and weights differ in length", where="graph")
-    outside = (source < 0) | (source >= node_count) | (target < 0) | (target >= node_count)
-    if outside.any():
-        edge = int(np.flatnonzero(outside)[0])
-        raise InputError(
-            f"edge {edge} joins nodes {source[edge]} and {target[edge]}",
-            where="graph",
-            rule=f"nodes are numbered 0 to {node_count - 1}",
-        )
-    loops = np.flatnonzero(source == target)
-    if loops.size:
-        raise InputError(f"node {source[loops[0]]} is joined to itself", where="graph", rule="no self-loops")
-    if weights is not None and not (np.isfinite(weights) & (weights > 0)).all():
-        edge = int(np.flatnonzero(~(np.isfinite(weights) & (weights > 0)))[0])
-        raise InputError(
-            f"edge {edge} has weight {weights[edge]:g}", where="graph", rule="weights are positive and finite"
-        )

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 API_VERSION = 1
 """Version of the plugin interface. A component written for another one is refused with both numbers."""
 
-KINDS = ("dynamics", "game", "graph", "observable", "data", "executor")
+KINDS = ("dynamics", "game", "graph", "strategy", "observable", "data", "executor", "model")
 
 hookspec = pluggy.HookspecMarker("mesocosm")
 hookimpl = pluggy.HookimplMarker("mesocosm")
@@ -51,6 +51,11 @@ class Component:
         dynamics: a subclass of `mesocosm.Dynamics`.
         game: a callable (options) -> Game.
         graph: a callable (options, size or None, numpy Generator) -> ContactGraph.
+        strategy: a callable (options) -> Strategy.
+        model: a model of an agent-based library, unedited; for the dynamics `mesa_model` a subclass of `mesa.Model`, or a
+            function that returns one.
+        observable: a function of such a model.
+        executor: what runs a scenario in a way of its own, such as `mesa` for `mesocosm.mesa_model`.
     options: `module:attribute` of its options model, a subclass of `mesocosm.Options`, in a module that imports nothing
         heavy: `mesocosm validate` imports it.
     requires: distributions that it needs beyond those of mesocosm; a missing one is named with how to install it.

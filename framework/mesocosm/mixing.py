@@ -9,12 +9,15 @@ adjacency matrix, <k> the mean degree and p_k the share of degree k (strength, w
     individual    one type per node        K = A                               (quenched, NIMFA)
 
 `normalise: mean` divides each row by the type's mean degree. On the implicit complete graph <k> = 1.
+The types stay where a graph changes, or loses layers: `mixing_among` gives their mixing on the graph of the moment, and
+`average_mixing` that of a while.
 Sources: Pastor-Satorras et al., Rev. Mod. Phys. 87, 925 (2015), sections IV-V; Van Mieghem et al., IEEE/ACM ToN 17 (2009).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,6 +81,13 @@ class Mixing:
             result = result + np.moveaxis(np.asarray(product).reshape(rows.shape), 0, -2)
         return np.asarray(result, np.float64)
 
+    @property
+    def entries(self) -> int:
+        """About how many numbers it holds, beside its types."""
+        size = len(self.types)
+        written_out = self.matrix.size if isinstance(self.matrix, np.ndarray) else 0
+        return 4 * size + int(getattr(self.matrix, "nnz", written_out))
+
     def dense(self) -> FloatArray:
         """K written out, shape [T, T]."""
         size = len(self.types)
@@ -110,10 +120,59 @@ def build_mixing(graph: ContactGraph, closure: str, *, normalise: str, group: st
         return Mixing(
             "homogeneous", ("all",), np.ones(1), np.array([law.mean]), nodes, left=np.array([mean]), right=np.ones(1)
         )
-    right = law.degrees * law.shares / law.mean if law.mean > 0 else np.zeros_like(law.shares)
-    left = law.degrees if normalise == "sum" else (law.degrees > 0).astype(np.float64)
+    left, right = _annealed(law, normalise)
     names = tuple(f"{value:g}" for value in law.degrees)
     return Mixing("degree", names, law.shares, law.degrees, membership, left=left, right=right)
+
+
+def mixing_among(types: Mixing, graph: ContactGraph, normalise: str) -> Mixing:
+    """The mixing of given types, each of them a set of nodes, on another graph of the same nodes.
+
+    homogeneous: the mean strength on that graph; degree: K[k, k'] = s_k s_k' p_k' / <s> with s_k the mean strength there of
+    the nodes of type k; group and individual: contacts there. `normalise` as in `build_mixing`.
+    """
+    assert types.membership is not None
+    if types.closure == "individual":
+        matrix, left, right = _quenched(graph, normalise)
+        return replace(types, degrees=graph.strengths, matrix=matrix, left=left, right=right)
+    if types.closure == "group":
+        contacts = _contacts_between(graph, types.membership, len(types.types))
+        sums = contacts.sum(axis=1)
+        return replace(types, degrees=sums, matrix=contacts if normalise == "sum" else _by_row(contacts, sums))
+    counts = np.bincount(types.membership, minlength=len(types.types))
+    degrees = np.bincount(types.membership, graph.strengths, minlength=len(types.types)) / counts
+    left, right = _annealed(DegreeLaw(degrees, types.shares), normalise)
+    if types.closure == "homogeneous":
+        left, right = left * right, np.ones(1)
+    return replace(types, degrees=degrees, left=left, right=right)
+
+
+def average_mixing(parts: Sequence[tuple[Mixing, float]]) -> Mixing:
+    """The weighted mean of mixings of the same types."""
+    first = parts[0][0]
+    degrees = np.asarray(sum(share * mixing.degrees for mixing, share in parts))
+    matrices = [share * mixing.matrix for mixing, share in parts if mixing.matrix is not None]
+    outer = [(share * m.left, m.right) for m, share in parts if m.left is not None and m.right is not None]
+    if not outer:
+        return replace(first, degrees=degrees, matrix=sum(matrices[1:], start=matrices[0]))
+    if len(first.types) == 1:
+        total = np.asarray(sum(left * right for left, right in outer))
+        return replace(first, degrees=degrees, left=total, right=np.ones(1))
+    from scipy.sparse.linalg import aslinearoperator
+
+    left, right = (np.stack(columns) for columns in zip(*outer, strict=True))
+    # A sum of products of two columns, which is never written out.
+    operator: Any = aslinearoperator(left.T) @ aslinearoperator(right)
+    for matrix in matrices:
+        operator = operator + aslinearoperator(matrix)
+    return replace(first, degrees=degrees, matrix=operator, left=None, right=None)
+
+
+def _annealed(law: DegreeLaw, normalise: str) -> tuple[FloatArray, FloatArray]:
+    """Left and right of K[k, k'] = k k' p_k' / <k>; without the first k where the field is an average."""
+    right = law.degrees * law.shares / law.mean if law.mean > 0 else np.zeros_like(law.shares)
+    left = law.degrees if normalise == "sum" else (law.degrees > 0).astype(np.float64)
+    return left, right
 
 
 def _degree_classes(graph: ContactGraph, degrees: str) -> tuple[DegreeLaw, IntArray | None]:
@@ -136,13 +195,7 @@ def _group(graph: ContactGraph, attribute: str, normalise: str) -> Mixing:
     names, membership = graph.group_index(attribute)
     size = len(names)
     counts = np.bincount(membership, minlength=size).astype(np.float64)
-    if graph.is_complete:
-        contacts = (counts[None, :] - np.eye(size)) / (graph.node_count - 1)
-    else:
-        rows = np.repeat(membership, graph.degrees)
-        weights = np.ones(len(graph.indices)) if graph.weights is None else graph.weights
-        flat = np.bincount(rows * size + membership[graph.indices], weights, minlength=size * size)
-        contacts = flat.reshape(size, size) / counts[:, None]
+    contacts = _contacts_between(graph, membership, size)
     mean_degree = contacts.sum(axis=1)
     return Mixing(
         "group",
@@ -154,31 +207,39 @@ def _group(graph: ContactGraph, attribute: str, normalise: str) -> Mixing:
     )
 
 
+def _contacts_between(graph: ContactGraph, membership: IntArray, size: int) -> FloatArray:
+    """Mean contacts of a node of one group in another, shape [group, group]."""
+    counts = np.bincount(membership, minlength=size).astype(np.float64)
+    if graph.is_complete:
+        return np.asarray((counts[None, :] - np.eye(size)) / (graph.node_count - 1), np.float64)
+    rows = np.repeat(membership, graph.degrees)
+    weights = np.ones(len(graph.indices)) if graph.weights is None else graph.weights
+    flat = np.bincount(rows * size + membership[graph.indices], weights, minlength=size * size)
+    return np.asarray(flat.reshape(size, size) / counts[:, None], np.float64)
+
+
 def _individual(graph: ContactGraph, normalise: str) -> Mixing:
     size = graph.node_count
     names = tuple(str(node) for node in range(size))
     shares, nodes = np.full(size, 1.0 / size), np.arange(size, dtype=np.int64)
+    return Mixing("individual", names, shares, graph.strengths, nodes, *_quenched(graph, normalise))
+
+
+def _quenched(graph: ContactGraph, normalise: str) -> tuple[Any, FloatArray | None, FloatArray | None]:
+    """Matrix, left and right of the mixing of single nodes."""
+    size = graph.node_count
     if graph.is_complete:
         from scipy.sparse import eye_array
 
         each = np.full(size, 1.0 / (size - 1))
-        return Mixing(
-            "individual",
-            names,
-            shares,
-            np.ones(size),
-            nodes,
-            matrix=eye_array(size, format="csr") * (-1.0 / (size - 1)),
-            left=each,
-            right=np.ones(size),
-        )
+        return eye_array(size, format="csr") * (-1.0 / (size - 1)), each, np.ones(size)
     matrix: Any = graph.adjacency
     if normalise == "mean":
         from scipy.sparse import diags_array
 
         strengths = graph.strengths
         matrix = diags_array(np.divide(1.0, strengths, out=np.zeros(size), where=strengths > 0)) @ matrix
-    return Mixing("individual", names, shares, graph.strengths, nodes, matrix=matrix)
+    return matrix, None, None
 
 
 def _by_row(matrix: FloatArray, sums: FloatArray) -> FloatArray:

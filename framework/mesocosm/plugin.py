@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
+from mesocosm.errors import ComponentError
 from mesocosm.hooks import Component
 
 
@@ -37,6 +42,33 @@ class Entry:
 
     component: Component
     plugin: Plugin
+
+    def factory(self) -> Callable[..., Any]:
+        """What makes the component; imports it, and names a missing requirement with how to install it."""
+        for requirement in self.component.requires:
+            try:
+                metadata.version(requirement)
+            except metadata.PackageNotFoundError:
+                raise ComponentError(
+                    f"{self.component.kind} '{self.component.name}' needs the package '{requirement}', which is not "
+                    "installed",
+                    where=str(self.plugin),
+                    hint=f"pip install {requirement}",
+                ) from None
+        made: Callable[..., Any] = self.load(self.component.factory, "factory")
+        return made
+
+    def load(self, target: str, what: str) -> Any:
+        """Import `module:attribute`, which is the `what` of the component."""
+        module, _, attribute = target.partition(":")
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except Exception as error:
+            raise ComponentError(
+                f"the {what} '{target}' of {self.component.kind} '{self.component.name}' cannot be imported: "
+                f"{brief(error)}",
+                where=str(self.plugin),
+            ) from error
 
 
 def brief(error: BaseException) -> str:

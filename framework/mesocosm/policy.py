@@ -80,11 +80,12 @@ def constant_control(game: FiniteStateGame, value: float) -> ConstantPolicy:
 
 @dataclass(frozen=True, eq=False)
 class TabulatedPolicy(Policy):
-    """A table over time, linear in between.
+    """A table over time, linear in between. Where a time stands more than once the control jumps, from its first entry there
+    to its last one, which holds from then on.
 
     Attributes
     ----------
-    times: shape [M], increasing. values: shape [M, row, state].
+    times: shape [M], not decreasing, with two different ones at either end. values: shape [M, row, state].
     closure, types, degrees: the types of the closure that it was solved for, which decide the row of a node of any
         graph: by nearest degree, by group name, or node by node.
     group: the node attribute of the group closure.
@@ -99,11 +100,13 @@ class TabulatedPolicy(Policy):
 
     def __post_init__(self) -> None:
         expected = (len(self.times), len(self.types))
-        if len(self.times) < 2 or not (np.diff(self.times) > 0).all() or self.values.shape[:2] != expected:
+        gaps = np.diff(self.times)
+        ordered = len(gaps) > 0 and gaps[0] > 0 and gaps[-1] > 0 and bool((gaps >= 0).all())
+        if not ordered or self.values.shape[:2] != expected:
             raise InputError(
                 f"a table of shape {self.values.shape} over {len(self.times)} times",
                 where="policy",
-                rule=f"at least two increasing times, and a row for each of {len(self.types)} types: [time, row, state]",
+                rule=f"at least two times in order, and a row for each of {len(self.types)} types: [time, row, state]",
             )
 
     @classmethod
@@ -142,7 +145,7 @@ class TabulatedPolicy(Policy):
         return np.arange(graph.node_count, dtype=np.int64)
 
     def control(self, t: float, row: IntArray, state: IntArray, field: FloatArray | None) -> FloatArray:
-        right = int(np.clip(np.searchsorted(self.times, t), 1, len(self.times) - 1))
+        right = int(np.clip(np.searchsorted(self.times, t, side="right"), 1, len(self.times) - 1))
         left = right - 1
         span = self.times[right] - self.times[left]
         weight = float(np.clip((t - self.times[left]) / span, 0.0, 1.0))

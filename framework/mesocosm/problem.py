@@ -16,6 +16,7 @@ from mesocosm.errors import InputError
 from mesocosm.events import Events
 from mesocosm.game import FiniteStateGame, Game
 from mesocosm.graph import ContactGraph
+from mesocosm.grouped import GroupedGame
 from mesocosm.mixing import Mixing
 from mesocosm.seeding import Streams
 from mesocosm.stage import StageGame
@@ -31,7 +32,7 @@ class Population:
     Attributes
     ----------
     size: number of agents N.
-    shares: shape [state], sums to 1.
+    shares: of the plain states, shape [state], sums to 1.
     groups: for some groups of the node attribute `group`, shares of their own, each of shape [state].
     """
 
@@ -98,6 +99,8 @@ class Problem:
             names, index = graph.group_index()
             for name, own in self.population.groups.items():
                 shares[index == names.index(name)] = own
+        if isinstance(self.game, GroupedGame):
+            return self.game.placed_shares(shares, graph.group_index()[1])
         return shares
 
     def type_shares(self, mixing: Mixing) -> FloatArray:
@@ -105,7 +108,7 @@ class Problem:
 
         Types of a degree law know no nodes: each has the shares of the whole population.
         """
-        if not self.population.groups:
+        if not self.population.groups and not isinstance(self.game, GroupedGame):
             return np.tile(self.population.shares, (len(mixing.types), 1))
         by_node = self.node_shares(self.graph)
         if mixing.membership is None:
@@ -118,12 +121,14 @@ class Problem:
     def initial_states(self, graph: ContactGraph, generator: np.random.Generator) -> NDArray[np.int8]:
         """State of every node at time 0, shape [N]: the shares as whole agents (largest remainders), placed at random.
 
-        With groups, the shares hold within each group.
+        With groups of shares of their own, the shares hold within each group.
         """
         states = np.zeros(graph.node_count, np.int8)
         for nodes, shares in self._strata(graph):
             counts = largest_remainders(shares * len(nodes))
             states[generator.permutation(nodes)] = np.repeat(np.arange(len(shares), dtype=np.int8), counts)
+        if isinstance(self.game, GroupedGame):
+            return self.game.placed(states, graph.group_index()[1]).astype(np.int8)
         return states
 
     def _strata(self, graph: ContactGraph) -> list[tuple[IntArray, FloatArray]]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mesocosm.dynamics import Dynamics, Labelled, Trajectories
 from mesocosm.errors import DynamicsError
+from mesocosm.folding import Folding
 from mesocosm.game import FiniteStateGame
 
 MASS_TOLERANCE = 1e-6
@@ -17,7 +18,7 @@ MASS_TOLERANCE = 1e-6
 
 
 class Recorder:
-    """Arrays of shape [replicate, time, ...] for what `dynamics.dimensions()` names."""
+    """Arrays of shape [replicate, time, ...] for what `dynamics.dimensions()` names; see `folding` for groups."""
 
     def __init__(self, label: str, kind: str, dynamics: Dynamics) -> None:
         self.label, self.kind, self.dynamics = label, kind, dynamics
@@ -26,16 +27,21 @@ class Recorder:
         self.arrays: dict[str, NDArray[Any]] = {}
         game = dynamics.problem.game
         states: dict[str, Sequence[Any]] = {"state": game.states} if isinstance(game, FiniteStateGame) else {}
-        self.coordinates: dict[str, Sequence[Any]] = {**states, **dynamics.coordinates()}
+        names = dynamics.problem.events.names
+        events: dict[str, Sequence[Any]] = {"event": names} if names else {}
+        self.coordinates: dict[str, Sequence[Any]] = {**states, **events, **dynamics.coordinates()}
+        self.folding = Folding(dynamics, self.dims, self.coordinates)
 
     def save(self, index: int, observation: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """Check what was observed at save number `index` and keep it; returns it as arrays."""
         missing, extra = set(self.dims) - set(observation), set(observation) - set(self.dims)
         if missing or extra:
             raise self._fault(index, f"observe returned {sorted(observation)}", f"dimensions names {sorted(self.dims)}")
-        kept = {name: np.asarray(values) for name, values in observation.items()}
-        for name, values in kept.items():
+        observed = {name: np.asarray(values) for name, values in observation.items()}
+        for name, values in observed.items():
             self._check(index, name, values)
+        kept = self.folding.folded(observed)
+        for name, values in kept.items():
             before = self.arrays.get(name)
             if before is not None and (before.shape[0], *before.shape[2:]) != values.shape:
                 raise self._fault(index, f"'{name}' has shape {values.shape}", "a shape stays the same in time")
@@ -83,7 +89,7 @@ class Recorder:
         """Everything recorded, with the summary of the last state."""
         variables = {
             name: Labelled((dims[0], "time", *dims[1:]), self.arrays[name])
-            for name, dims in self.dims.items()
+            for name, dims in self.folding.dims.items()
             if name in self.arrays
         }
         for name, value in summary.items():
@@ -95,5 +101,10 @@ class Recorder:
                 raise self._fault(len(self.times) - 1, found, rule)
             variables[name] = labelled
         return Trajectories(
-            self.label, self.kind, self.times, variables, self.coordinates, stochastic=self.dynamics.stochastic
+            self.label,
+            self.kind,
+            self.times,
+            variables,
+            self.folding.coordinates,
+            stochastic=self.dynamics.stochastic,
         )

@@ -8,7 +8,6 @@ factory is imported when a scenario is run with it, its options when a scenario 
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import reprlib
 import sys
@@ -213,7 +212,7 @@ class Registry:
         from mesocosm.options import Options
 
         entry = self.entry(kind, name)
-        model = self._import(entry, entry.component.options, "options")
+        model = entry.load(entry.component.options, "options")
         if not (isinstance(model, type) and issubclass(model, Options)):
             raise ComponentError(
                 f"options '{entry.component.options}' of {kind} '{name}'",
@@ -222,31 +221,15 @@ class Registry:
             )
         return model
 
+    def options_context(self) -> dict[str, Any]:
+        """The context in which models of options are validated outside a scenario: files are relative to this folder."""
+        from mesocosm.validation import options_context
+
+        return options_context(self, Path(), None)
+
     def factory(self, kind: str, name: str) -> Callable[..., Any]:
         """What makes a component; imports it, and names a missing requirement with how to install it."""
-        entry = self.entry(kind, name)
-        for requirement in entry.component.requires:
-            try:
-                metadata.version(requirement)
-            except metadata.PackageNotFoundError:
-                raise ComponentError(
-                    f"{kind} '{name}' needs the package '{requirement}', which is not installed",
-                    where=str(entry.plugin),
-                    hint=f"pip install {requirement}",
-                ) from None
-        made: Callable[..., Any] = self._import(entry, entry.component.factory, "factory")
-        return made
-
-    def _import(self, entry: Entry, target: str, what: str) -> Any:
-        module, _, attribute = target.partition(":")
-        try:
-            return getattr(importlib.import_module(module), attribute)
-        except Exception as error:
-            raise ComponentError(
-                f"the {what} '{target}' of {entry.component.kind} '{entry.component.name}' cannot be imported: "
-                f"{brief(error)}",
-                where=str(entry.plugin),
-            ) from error
+        return self.entry(kind, name).factory()
 
     @contextmanager
     def observed_by(self, observer: object, name: str) -> Iterator[None]:

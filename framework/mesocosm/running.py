@@ -12,6 +12,7 @@ from mesocosm.building import Maker, build, makers_of
 from mesocosm.dynamics import Trajectories
 from mesocosm.errors import InputError
 from mesocosm.loading import load
+from mesocosm.nested import nested_graphs
 from mesocosm.problem import Problem
 from mesocosm.registry import Registry, installed
 from mesocosm.scenario import Scenario
@@ -47,7 +48,9 @@ def run(
     makers = makers_of(chosen, plugins)
     resolved = chosen.resolved()
     names = {"dynamics": [choice.name for choice in chosen.dynamics.values()]}
-    names |= {"game": [chosen.game.name], "graph": [chosen.graph.name]}
+    graphs = [chosen.graph.name, *(graph.name for graph in nested_graphs(chosen.graph.options))]
+    names |= {"game": [chosen.game.name], "graph": graphs}
+    names |= {"strategy": [event.strategy.name for event in chosen.events if event.strategy]}
     manifest = {
         "scenario_sha256": chosen.digest(),
         "seed": chosen.seed,

@@ -13,6 +13,7 @@
     dynamics:
       nash:   {kind: classical_mfg}
       agents: {kind: agent_based, replicates: 64, policy: {from: nash}}
+    events: [{at: 20, set: {game.beta: 0.02}}]           interventions; see `event_options`
     compare: {reference: agents}
 
 A component is `{kind: name, ...its options}`. Its options are checked by its own model, which the catalogue of installed
@@ -31,6 +32,8 @@ from typing import Any, Literal, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from mesocosm.errors import InputError, ScenarioError
+from mesocosm.event_options import EventOptions
+from mesocosm.nested import Maker
 from mesocosm.options import Options, references
 from mesocosm.source import Document
 
@@ -49,16 +52,27 @@ class TimeOptions(Options):
 
 
 class GroupOptions(Options):
-    """Initial shares of one group of nodes."""
+    """One group of nodes: how its agents start, and which parameters of the game are their own."""
 
-    initial: dict[str, float] = Field(
-        description="share of each state within the group; the rest is in the first state"
+    initial: dict[str, float] | None = Field(
+        default=None,
+        description="share of each state within the group; the rest is in the first state. Default: as everyone",
+    )
+    game: dict[str, Any] = Field(
+        default_factory=dict,
+        description="options of the game that are the group's own, such as gamma: 0.05 or effort.cost: 3",
     )
 
     @field_validator("initial")
     @classmethod
-    def _shares(cls, value: dict[str, float]) -> dict[str, float]:
-        return check_shares(value)
+    def _shares(cls, value: dict[str, float] | None) -> dict[str, float] | None:
+        return None if value is None else check_shares(value)
+
+    @model_validator(mode="after")
+    def _something(self) -> GroupOptions:
+        if self.initial is None and not self.game:
+            raise ValueError("nothing is different in this group; give initial or game")
+        return self
 
 
 class PopulationOptions(Options):
@@ -75,7 +89,8 @@ class PopulationOptions(Options):
         default_factory=dict, description="instead of initial: number of agents in each state at time 0"
     )
     groups: dict[str, GroupOptions] = Field(
-        default_factory=dict, description="other initial shares for some groups of nodes (node attribute group)"
+        default_factory=dict,
+        description="what is different in some groups of nodes (node attribute group): initial shares, parameters",
     )
 
     @field_validator("initial")
@@ -123,6 +138,7 @@ class ScenarioModel(BaseModel):
     graph: dict[str, Any] = Field(description="the contact graph: {kind: ..., options}")
     game: dict[str, Any] = Field(description="the game: {kind: ..., options}")
     dynamics: dict[str, dict[str, Any]] = Field(default_factory=dict, description="label: {kind: ..., options}")
+    events: tuple[EventOptions, ...] = Field(default=(), description="interventions, in the order in which they happen")
     compare: CompareOptions = Field(default_factory=CompareOptions)
 
 
@@ -135,6 +151,9 @@ class Catalogue(Protocol):
     def options_model(self, kind: str, name: str) -> type[Options]:
         """The options model of a component; raises `ComponentError` for an unknown or broken one."""
 
+    def entry(self, kind: str, name: str) -> Maker:
+        """What makes a component; raises `ComponentError` for an unknown one."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -146,6 +165,21 @@ class Choice:
     def resolved(self) -> dict[str, Any]:
         """`{kind: name, ...}` with every default filled in."""
         return {"kind": self.name, **self.options.model_dump(mode="json", by_alias=True)}
+
+
+@dataclass(frozen=True)
+class EventChoice:
+    """An event that a scenario has, with the strategy of its doses where it has any."""
+
+    options: EventOptions
+    strategy: Choice | None
+
+    def resolved(self) -> dict[str, Any]:
+        """The event with every default filled in."""
+        found = self.options.model_dump(mode="json", by_alias=True)
+        if self.strategy is not None:
+            found["vaccinate"]["strategy"] = self.strategy.resolved()
+        return found
 
 
 @dataclass(frozen=True)
@@ -165,6 +199,7 @@ class Scenario:
     requires: Mapping[str, str]
     text: str
     document: Document
+    events: tuple[EventChoice, ...] = ()
 
     def resolved(self) -> dict[str, Any]:
         """Everything with its defaults, as JSON-like data: what was run."""
@@ -180,6 +215,7 @@ class Scenario:
             "graph": self.graph.resolved(),
             "game": self.game.resolved(),
             "dynamics": {label: choice.resolved() for label, choice in self.dynamics.items()},
+            "events": [event.resolved() for event in self.events],
             "compare": self.compare.model_dump(mode="json"),
         }
 

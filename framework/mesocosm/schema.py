@@ -7,6 +7,8 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from mesocosm.errors import ComponentError
+from mesocosm.event_options import VaccinateOptions
+from mesocosm.nested import MARK
 from mesocosm.plugin import brief
 from mesocosm.registry import Registry
 from mesocosm.scenario import ScenarioModel
@@ -19,8 +21,9 @@ def json_schema(registry: Registry) -> dict[str, Any]:
     Of a scenario that extends another only the top-level keys are checked: what it leaves out, the other one has.
     """
     registry.load_deferred()
-    models: list[tuple[Any, Any]] = [(ScenarioModel, "validation")]
-    variants: dict[str, dict[str, Any]] = {"graph": {}, "game": {}, "dynamics": {}}
+    doses: tuple[Any, Any] = (VaccinateOptions, "validation")
+    models: list[tuple[Any, Any]] = [(ScenarioModel, "validation"), doses]
+    variants: dict[str, dict[str, Any]] = {"graph": {}, "game": {}, "dynamics": {}, "strategy": {}}
     for kind, found in variants.items():
         for entry in registry.entries(kind):
             name = entry.component.name
@@ -51,6 +54,9 @@ def json_schema(registry: Registry) -> dict[str, Any]:
     for kind in ("graph", "game"):
         top["properties"][kind] = {"$ref": f"#/definitions/component:{kind}"}
     top["properties"]["dynamics"]["additionalProperties"] = {"$ref": "#/definitions/component:dynamics"}
+    shared[references[doses]["$ref"].rsplit("/", 1)[1]]["properties"]["strategy"] = {
+        "$ref": "#/definitions/component:strategy"
+    }
     keys = {key: {"description": value.get("description", "")} for key, value in top["properties"].items()}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -81,6 +87,8 @@ def _draft_7(value: Any) -> Any:
         return [_draft_7(item) for item in value]
     if not isinstance(value, dict):
         return value
+    if MARK in value:
+        return {"$ref": f"#/definitions/component:{value[MARK]}"}
     result = {key: _draft_7(item) for key, item in value.items() if key not in ("prefixItems", "discriminator")}
     if "prefixItems" in value:
         result["items"] = _draft_7(value["prefixItems"])

@@ -9,18 +9,29 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from mesocosm.clock import Clock
 from mesocosm.errors import InputError, ScenarioError, suggestion
+from mesocosm.event_checks import check_events
+from mesocosm.explaining import Faults, validate
+from mesocosm.nested import GraphChoice
 from mesocosm.options import references
 from mesocosm.requirements import unmet
-from mesocosm.scenario import RESERVED_LABELS, Catalogue, Choice, Scenario, ScenarioModel, TimeOptions, run_order
+from mesocosm.scenario import (
+    RESERVED_LABELS,
+    Catalogue,
+    Choice,
+    EventChoice,
+    Scenario,
+    ScenarioModel,
+    TimeOptions,
+    run_order,
+)
 from mesocosm.source import Document, Path_
-
-Model = TypeVar("Model", bound=BaseModel)
+from mesocosm.varying import varied
 
 
 def parse_scenario(document: Document, catalogue: Catalogue, *, text: str, folder: Path, data: str | None) -> Scenario:
@@ -28,11 +39,11 @@ def parse_scenario(document: Document, catalogue: Catalogue, *, text: str, folde
 
     `folder` is what file names are relative to; `data` is the folder that `data:` names stand for, or None.
     """
-    faults: list[tuple[Path_, str]] = []
+    faults: Faults = []
     if not isinstance(document.value, Mapping):
         raise ScenarioError([document.fault((), "a scenario is a mapping; it begins with 'mesocosm: 1'")])
-    top = _validate(ScenarioModel, document.value, (), faults, {})
-    places = {"folder": str(folder), "data": data}
+    top = validate(ScenarioModel, document.value, (), faults, {})
+    places = options_context(catalogue, folder, data)
     choices: dict[Path_, Choice] = {}
     for kind, path in _components(document.value):
         choice = _choice(document.value, path, kind, catalogue, faults, places)
@@ -42,8 +53,10 @@ def parse_scenario(document: Document, catalogue: Catalogue, *, text: str, folde
     labels = document.value.get("dynamics")
     _check_references(dynamics, list(labels) if isinstance(labels, Mapping) else [], faults)
     _check_compare(document.value, faults)
+    _check_groups(document.value.get("population"), choices.get(("game",)), catalogue, faults)
     faults += [(("requires", name), what) for name, what in unmet(top.requires if top else {})]
-    _check_clock(document.value, faults)
+    clock = _check_clock(document.value, faults)
+    check_events(document.value.get("events"), clock, choices.get(("game",)), faults)
     if faults or top is None:
         ordered = sorted(faults, key=lambda item: _place_order(document, item[0]))
         raise ScenarioError([document.fault(path, what) for path, what in ordered])
@@ -61,6 +74,10 @@ def parse_scenario(document: Document, catalogue: Catalogue, *, text: str, folde
         requires=top.requires,
         text=text,
         document=document,
+        events=tuple(
+            EventChoice(event, choices.get(("events", number, "vaccinate", "strategy")))
+            for number, event in enumerate(top.events)
+        ),
     )
 
 
@@ -70,11 +87,16 @@ def _components(value: Mapping[str, Any]) -> list[tuple[str, Path_]]:
     dynamics = value.get("dynamics")
     if isinstance(dynamics, Mapping):
         found.extend(("dynamics", ("dynamics", label)) for label in dynamics)
+    events = value.get("events")
+    for number, event in enumerate(events if isinstance(events, list) else []):
+        doses = event.get("vaccinate") if isinstance(event, Mapping) else None
+        if isinstance(doses, Mapping) and "strategy" in doses:
+            found.append(("strategy", ("events", number, "vaccinate", "strategy")))
     return found
 
 
 def _choice(
-    raw: Any, path: Path_, kind: str, catalogue: Catalogue, faults: list[tuple[Path_, str]], places: Mapping[str, Any]
+    raw: Any, path: Path_, kind: str, catalogue: Catalogue, faults: Faults, places: Mapping[str, Any]
 ) -> Choice | None:
     value = raw
     for part in path:
@@ -93,7 +115,7 @@ def _choice(
         return None
     own = {key: item for key, item in value.items() if key != "kind"}
     try:
-        options = _validate(model, own, path, faults, places)
+        options = validate(model, own, path, faults, places)
         if options is not None:
             options.model_dump_json(by_alias=True)
     except Exception as error:
@@ -104,79 +126,23 @@ def _choice(
     return None if options is None else Choice(name, options)
 
 
-def _validate(
-    model: type[Model],
-    value: Mapping[str, Any],
-    path: Path_,
-    faults: list[tuple[Path_, str]],
-    context: Mapping[str, Any],
-) -> Model | None:
-    """Validate as strict JSON: no numbers from strings or booleans, but lists may become tuples."""
-    try:
-        return model.model_validate_json(json.dumps(value), strict=True, context=dict(context))
-    except ValidationError as error:
-        for item in error.errors(include_url=False):
-            inner, what = _explain(model, value, item)
-            faults.append(((*path, *inner), what))
-        return None
+def options_context(catalogue: Catalogue, folder: Path, data: str | None) -> dict[str, Any]:
+    """What models of options are validated with: where files are, and how a component inside options is checked."""
+    places: dict[str, Any] = {"folder": str(folder), "data": data}
+    places["component"] = lambda value: _nested(value, catalogue, places)
+    return places
 
 
-def _explain(model: type[BaseModel], value: Any, error: Any) -> tuple[Path_, str]:
-    """A pydantic error as (path in the document, what is wrong): tags of unions are dropped from its location."""
-    location = error["loc"]
-    if error["type"] == "missing":
-        return (*_follow(value, location[:-1]), location[-1]), "missing; this option is required"
-    path = _follow(value, location)
-    if error["type"] == "extra_forbidden":
-        known = [model]
-        for part in path:
-            known = _inner_models(known, part) or known
-        names = [field.alias or name for inner in known for name, field in inner.model_fields.items()]
-        return path, f"unknown option; {suggestion(str(path[-1]), names) or 'there are no options here'}"
-    given = error["input"]
-    message = str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
-    if error["type"] == "value_error":
-        return tuple(path), message
-    return tuple(path), f"{json.dumps(given, default=str)} {message[0].lower()}{message[1:]}"
+def _nested(value: Mapping[str, Any], catalogue: Catalogue, places: Mapping[str, Any]) -> GraphChoice | Faults:
+    """A graph inside the options of another, or what is wrong with it."""
+    faults: Faults = []
+    choice = _choice(value, (), "graph", catalogue, faults, places)
+    if choice is None:
+        return faults
+    return GraphChoice(choice.name, choice.options, catalogue.entry("graph", choice.name))
 
 
-def _follow(value: Any, location: Path_) -> Path_:
-    """The parts of an error's location that are keys of the document; the others are tags of unions.
-
-    A tag may be called like a key: what reaches the last part is the right reading, or else the longest.
-    """
-    if not location:
-        return ()
-    part, rest = location[0], location[1:]
-    skipped = _follow(value, rest)
-    if isinstance(value, Mapping):
-        inside = part in value
-    else:
-        inside = isinstance(value, list) and isinstance(part, int) and part < len(value)
-    if not inside:
-        return skipped
-    taken = (part, *_follow(value[part], rest))
-    return max(taken, skipped, key=lambda path: (path[-1:] == location[-1:], len(path)))
-
-
-def _inner_models(models: list[type[Any]], part: str | int) -> list[type[Any]]:
-    """The models that may stand in field `part` of some models."""
-    return [
-        inner
-        for model in models
-        for name, field in model.model_fields.items()
-        if part in (name, field.alias)
-        for inner in _annotation_models(field.annotation)
-    ]
-
-
-def _annotation_models(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for item in getattr(annotation, "__args__", ()) for model in _annotation_models(item)]
-
-
-def _check_references(dynamics: Mapping[str, Choice], labels: list[str], faults: list[tuple[Path_, str]]) -> None:
+def _check_references(dynamics: Mapping[str, Choice], labels: list[str], faults: Faults) -> None:
     sound = True
     for label, choice in dynamics.items():
         for option, reference in references(choice.options):
@@ -198,7 +164,18 @@ def _check_references(dynamics: Mapping[str, Choice], labels: list[str], faults:
     )
 
 
-def _check_compare(raw: Mapping[str, Any], faults: list[tuple[Path_, str]]) -> None:
+def _check_groups(population: Any, game: Choice | None, catalogue: Catalogue, faults: Faults) -> None:
+    """The parameters that groups have of their own, with the options of the game that they lie over."""
+    groups = population.get("groups") if isinstance(population, Mapping) else None
+    for name, group in groups.items() if isinstance(groups, Mapping) and game is not None else ():
+        own = group.get("game") if isinstance(group, Mapping) else None
+        if isinstance(own, Mapping) and game is not None:
+            found: Faults = []
+            varied(game, own, catalogue.options_model("game", game.name), found)
+            faults += [(("population", "groups", name, "game", *path), what) for path, what in found]
+
+
+def _check_compare(raw: Mapping[str, Any], faults: Faults) -> None:
     compare, dynamics = raw.get("compare"), raw.get("dynamics", {})
     reference = compare.get("reference") if isinstance(compare, Mapping) else None
     if isinstance(reference, str) and isinstance(dynamics, Mapping) and reference not in dynamics:
@@ -207,15 +184,17 @@ def _check_compare(raw: Mapping[str, Any], faults: list[tuple[Path_, str]]) -> N
         )
 
 
-def _check_clock(raw: Mapping[str, Any], faults: list[tuple[Path_, str]]) -> None:
+def _check_clock(raw: Mapping[str, Any], faults: Faults) -> Clock | None:
+    """The clock of a raw scenario; None where there is none."""
     try:
         time = TimeOptions.model_validate_json(json.dumps(raw.get("time")), strict=True)
     except ValidationError:
-        return
+        return None
     try:
-        Clock(time.end, time.save_every)
+        return Clock(time.end, time.save_every)
     except InputError as error:
         faults.append((("time", "save_every"), error.message()))
+        return None
 
 
 def _place_order(document: Document, path: Path_) -> tuple[str, int, int]:

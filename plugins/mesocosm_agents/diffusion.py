@@ -33,7 +33,7 @@ class DiffusionAgents(AgentBased):
         self.check_policy(self.options.policy)
         size = self.problem.graph.node_count
         check_deviations(self.options.deviations, game, self.replicates, size, f"{where}.deviations")
-        if self.options.engine != "step":
+        if self.options.engine not in ("auto", "step"):
             raise InputError(
                 f"engine '{self.options.engine}' for a diffusion game",
                 where=f"{where}.engine",

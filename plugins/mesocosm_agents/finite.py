@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mesocosm import Context, FiniteStateGame, InputError, Interval, Labelled, Policy, Problem
+from mesocosm import Context, FiniteStateGame, InputError, Interval, Labelled, Policy, PolicyFrom, Problem, no_control
 from mesocosm_agents.arrays import FloatArray, StateArray
+from mesocosm_agents.compiling import announcing_compilation
 from mesocosm_agents.contacts import GROUP
 from mesocosm_agents.course import Cohort, Course, gather
 from mesocosm_agents.deviation import Trials, check_deviations, measure, summarise, trial_count
 from mesocosm_agents.dynamics import AgentBased
 from mesocosm_agents.engine import Engine, Play, occupancy
+from mesocosm_agents.exact import require_exact
 from mesocosm_agents.finite_deviation import FiniteRerun
 from mesocosm_agents.observation import group_occupancy, mean_control
 from mesocosm_agents.options import AgentBasedOptions
@@ -97,6 +99,10 @@ class FiniteAgents(AgentBased):
                 rule="they are measured where neither events nor the graph change what agents play",
                 hint="leave deviations out",
             )
+        if self.options.engine == "exact":
+            policy = self.options.policy
+            known = no_control(game) if isinstance(policy, PolicyFrom) else self.played(policy)
+            require_exact(game, known, self.context.label)
         if game.rewiring is not None:
             self._check_rewiring(game)
         if self.options.redraw and self.problem.graph.changes is not None:
@@ -160,8 +166,9 @@ class FiniteAgents(AgentBased):
         cost, end = state.cost.copy(), self.problem.clock.end
         for stretch, piece in self._course.stretches(interval):
             cohorts = tuple(self._course.move(cohort, piece) for cohort in cohorts)
-            for cohort in cohorts:
-                cost[cohort.numbers] += cohort.engine.advance(cohort.held, cohort.numbers, stretch)
+            with announcing_compilation(partial(self.context.report, "advance", stretch.start / end)):
+                for cohort in cohorts:
+                    cost[cohort.numbers] += cohort.engine.advance(cohort.held, cohort.numbers, stretch)
         if int(100 * interval.stop / end) > int(100 * interval.start / end):
             self.context.report("advance", interval.stop / end, f"time {interval.stop:g}")
         return Agents(interval.stop, cohorts, cost, fired)
@@ -191,27 +198,19 @@ class FiniteAgents(AgentBased):
         return result | self.fired(state.fired) | self._deviations()
 
     def pack(self, state: Agents) -> dict[str, NDArray[Any]]:
-        histories = np.full((self.replicates, len(self.problem.events.items)), -1)
-        for cohort in state.cohorts:
-            histories[cohort.numbers, : len(cohort.history)] = cohort.history
-        kept: dict[str, NDArray[Any]] = {
-            "states": state.states,
-            "cost": state.cost,
-            "fired": state.fired,
-            "histories": histories,
-        }
+        kept: dict[str, NDArray[Any]] = {"time": np.array(state.time), "cost": state.cost, "fired": state.fired}
         for cohort in state.cohorts:
             kept |= cohort.engine.pack(cohort.held)
-        return {"time": np.array(state.time), **kept}
+        return {"states": state.states, **kept}
 
     def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> Agents:
-        time = float(arrays["time"])
-        histories = [tuple(int(number) for number in row if number >= 0) for row in arrays["histories"]]
+        time, fired = float(arrays["time"]), arrays["fired"]
+        histories = [self.problem.events.history(row) for row in fired]
         cohorts = tuple(
             replace(cohort, held=cohort.engine.unpack(cohort.held, arrays))
             for cohort in self._course.begin(time, arrays["states"], histories)
         )
-        return Agents(time, cohorts, arrays["cost"], arrays["fired"])
+        return Agents(time, cohorts, arrays["cost"], fired)
 
     def _deviations(self) -> dict[str, float | Labelled]:
         """The gain from deviating, where it is measured."""

@@ -20,7 +20,7 @@ from mesocosm_agents.arrays import FloatArray, IntArray, StateArray
 from mesocosm_agents.engine import Engine, Play, Stretch
 
 # Mesa 3.5 computes a spring layout by default, which takes longer than a run; before, there is no such argument.
-_WITHOUT_LAYOUT = {"layout": None} if "layout" in inspect.signature(Network.__init__).parameters else {}
+WITHOUT_LAYOUT = {"layout": None} if "layout" in inspect.signature(Network.__init__).parameters else {}
 
 
 class ContactAgent(FixedAgent):  # type: ignore[misc]
@@ -98,7 +98,7 @@ class ContactModel(mesa.Model):  # type: ignore[misc]
         super().__init__(rng=rng)
         self.play = play
         self.now, self.step_length, self.replicate, self.cost = 0.0, 0.0, 0, 0.0
-        self.network = Network(graph.to_networkx(), random=self.random, **_WITHOUT_LAYOUT)
+        self.network = Network(graph.to_networkx(), random=self.random, **WITHOUT_LAYOUT)
         rows = play.policy.rows(graph)
         # Contacts are cells, so every cell must exist before the first agent.
         self.people = [ContactAgent(self, cell, int(rows[cell.coordinate])) for cell in self.network.all_cells]

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from mesocosm import Device
 from mesocosm_agents.compiled import CompiledEngine, is_tabular
+from mesocosm_agents.contagion import is_contagious
 from mesocosm_agents.engine import Engine, Play
+from mesocosm_agents.exact import ExactEngine, require_exact, suits
+from mesocosm_agents.lists import ListEngine
 from mesocosm_agents.options import AgentBasedOptions
 from mesocosm_agents.vectorised import VectorisedEngine
+from mesocosm_agents.words import WordEngine, pays
 
 
 def choose_engine(play: Play, options: AgentBasedOptions, device: Device, precision: str) -> Engine:
@@ -25,9 +29,16 @@ def choose_engine(play: Play, options: AgentBasedOptions, device: Device, precis
         from mesocosm_agents.tensors import TensorEngine
 
         return TensorEngine(play, device.name, precision)
+    if options.engine == "exact":
+        require_exact(play.game, play.policy, play.streams.label)
+        return ExactEngine(play)
+    if options.engine == "auto" and options.step is None and suits(play):
+        return ExactEngine(play)
     if not is_tabular(play.game, play.policy):
         return VectorisedEngine(play)
-    return CompiledEngine(play)
+    if not is_contagious(play):
+        return CompiledEngine(play)
+    return WordEngine(play) if pays(play, options.replicates) else ListEngine(play)
 
 
 def _mesa_engine(play: Play) -> Engine:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mesocosm import DataError, Dynamics, InputError, Interval
+from mesocosm import FEATURES, DataError, Dynamics, InputError, Interval
 from mesocosm_data.options import QuantityOptions, TableOptions
 from mesocosm_data.placement import DAY_UNITS, Calendar, Placed, calendar, place, require_save, slack
 from mesocosm_data.quantities import Sheet, columns_of, lagged, series
@@ -32,6 +32,7 @@ class Table(Dynamics):
     stochastic: ClassVar[bool] = True
     partial: ClassVar[bool] = True
     follows: ClassVar[str] = "own"
+    expresses: ClassVar[frozenset[str]] = frozenset(FEATURES)
     options: TableOptions
 
     def check(self) -> None:
@@ -46,16 +47,16 @@ class Table(Dynamics):
         """The observed states, by number, and how many are in them."""
         options = self.options
         if options.observable is None:
-            return {self.problem.finite_game.state_index(name): option for name, option in options.states.items()}
+            return {self.problem.finite_game.plain.state_index(name): option for name, option in options.states.items()}
         kind, _, state = options.observable.partition(".")
         if kind != "occupancy" or not state:
             raise InputError(
                 f"'{options.observable}'",
                 where=f"{self.context.label}.observable",
                 rule="'occupancy.STATE', such as "
-                + ", ".join(f"occupancy.{name}" for name in self.problem.finite_game.states),
+                + ", ".join(f"occupancy.{name}" for name in self.problem.finite_game.plain.states),
             )
-        return {self.problem.finite_game.state_index(state): QuantityOptions(column=options.column)}
+        return {self.problem.finite_game.plain.state_index(state): QuantityOptions(column=options.column)}
 
     @cached_property
     def observed(self) -> dict[str, NDArray[np.float64]]:
@@ -66,7 +67,7 @@ class Table(Dynamics):
             for name, option in self.options.quantities.items()
         }
         if self.states:
-            shape = len(self._names), sheet.saves, len(self.problem.finite_game.states)
+            shape = len(self._names), sheet.saves, len(self.problem.finite_game.plain.states)
             found["occupancy"] = np.full(shape, np.nan)
             for state, option in self.states.items():
                 found["occupancy"][:, :, state] = self._shares(state, option)
@@ -75,6 +76,9 @@ class Table(Dynamics):
     def dimensions(self) -> dict[str, tuple[str, ...]]:
         shares = {"occupancy": ("replicate", "state")} if self.states else {}
         return shares | dict.fromkeys(self.options.quantities, ("replicate",))
+
+    def coordinates(self) -> dict[str, Sequence[Any]]:
+        return {"state": self.problem.finite_game.plain.states} if self.states else {}
 
     def init(self) -> int:
         return 0
@@ -186,7 +190,7 @@ class Table(Dynamics):
 
     def _shares(self, state: int, option: QuantityOptions) -> NDArray[np.float64]:
         """Share of one state, [replicate, time]."""
-        sheet, name = self._sheet, self.problem.finite_game.states[state]
+        sheet, name = self._sheet, self.problem.finite_game.plain.states[state]
         scale = self.options.scale or float(self.problem.population.size)
         shares = series(name, option, sheet) / scale
         wrong = np.argwhere((shares < 0.0) | (shares > 1.0))

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from mesocosm import ContactGraph, InputError
+from mesocosm import ContactGraph, InputError, check_memory
+from mesocosm_graphs.kernels import grow, rewire
 from mesocosm_graphs.options import BarabasiAlbert, Complete, Lattice, WattsStrogatz
 from mesocosm_graphs.population import required_size
 
@@ -25,18 +26,9 @@ def barabasi_albert(options: BarabasiAlbert, size: int | None, generator: np.ran
     nodes = required_size(size, "barabasi_albert")
     if options.m >= nodes:
         raise InputError(f"m = {options.m} with {nodes} nodes", where="graph.m", rule=f"at most {nodes - 1}")
-    # Every edge puts both its ends here, so that a uniform choice from it is a choice in proportion to degree.
-    ends = [node for leaf in range(1, options.m + 1) for node in (0, leaf)]
-    for node in range(options.m + 1, nodes):
-        chosen: dict[int, None] = {}
-        while len(chosen) < options.m:
-            missing = options.m - len(chosen)
-            for share in generator.random(missing).tolist():
-                chosen[ends[int(share * len(ends))]] = None
-        for target in chosen:
-            ends += (node, target)
-    edges = np.array(ends, np.int64).reshape(-1, 2)
-    return ContactGraph.from_edges(nodes, edges[:, 0], edges[:, 1])
+    check_memory(nodes, 2 * options.m * (nodes - options.m), where="graph.m")
+    ends = grow(nodes, options.m, generator)
+    return ContactGraph.from_edges(nodes, ends[::2], ends[1::2])
 
 
 def watts_strogatz(options: WattsStrogatz, size: int | None, generator: np.random.Generator) -> ContactGraph:
@@ -48,23 +40,11 @@ def watts_strogatz(options: WattsStrogatz, size: int | None, generator: np.rando
     nodes = required_size(size, "watts_strogatz")
     if options.k >= nodes:
         raise InputError(f"k = {options.k} with {nodes} nodes", where="graph.k", rule=f"at most {nodes - 1}")
-    source = np.tile(np.arange(nodes, dtype=np.int64), options.k // 2)
-    target = (source + np.repeat(np.arange(1, options.k // 2 + 1), nodes)) % nodes
-    joined = set((np.minimum(source, target) * nodes + np.maximum(source, target)).tolist())
-    degrees = np.full(nodes, options.k)
-    for edge in np.flatnonzero(generator.random(len(source)) < options.p).tolist():
-        first, old = int(source[edge]), int(target[edge])
-        if degrees[first] == nodes - 1:
-            continue
-        new = first
-        while new == first or min(first, new) * nodes + max(first, new) in joined:
-            new = int(generator.integers(nodes))
-        joined.remove(min(first, old) * nodes + max(first, old))
-        joined.add(min(first, new) * nodes + max(first, new))
-        degrees[old] -= 1
-        degrees[new] += 1
-        target[edge] = new
-    return ContactGraph.from_edges(nodes, source, target)
+    check_memory(nodes, nodes * options.k, where="graph.k")
+    near = np.arange(nodes, dtype=np.int32)
+    targets = np.stack([np.roll(near, -step) for step in range(1, options.k // 2 + 1)])
+    rewire(nodes, targets, np.flatnonzero(generator.random(targets.size) < options.p), generator)
+    return ContactGraph.from_edges(nodes, np.tile(near, len(targets)), targets)
 
 
 def lattice(options: Lattice, size: int | None, generator: np.random.Generator) -> ContactGraph:
@@ -79,6 +59,7 @@ def lattice(options: Lattice, size: int | None, generator: np.random.Generator) 
             where="graph.periodic",
             rule="a periodic lattice needs at least 3 of each: else two nodes would meet twice",
         )
+    check_memory(rows * columns, rows * columns * options.neighbours, where="graph.shape")
     row, column = (index.ravel() for index in np.indices((rows, columns)))
     steps = ((0, 1), (1, 0)) if options.neighbours == 4 else ((0, 1), (1, 0), (1, 1), (1, -1))
     sources, targets = [], []
@@ -86,8 +67,8 @@ def lattice(options: Lattice, size: int | None, generator: np.random.Generator) 
         to_row, to_column = row + down, column + right
         inside = (to_row < rows) & (to_column >= 0) & (to_column < columns)
         kept = np.full(len(row), True) if options.periodic else inside
-        sources.append(np.flatnonzero(kept))
-        targets.append((to_row % rows * columns + to_column % columns)[kept])
+        sources.append(np.flatnonzero(kept).astype(np.int32))
+        targets.append((to_row % rows * columns + to_column % columns)[kept].astype(np.int32))
     attributes = {"row": row, "column": column}
     return ContactGraph.from_edges(
         rows * columns, np.concatenate(sources), np.concatenate(targets), attributes=attributes

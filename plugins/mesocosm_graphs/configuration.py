@@ -10,13 +10,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mesocosm import ContactGraph, DegreeLaw, InputError
+from mesocosm import ContactGraph, DegreeLaw, InputError, check_memory
 from mesocosm_graphs.laws import degree_law, draw_degrees, fixed_law
 from mesocosm_graphs.options import Configuration, Regular
 from mesocosm_graphs.population import required_size
 from mesocosm_graphs.switching import switched
 
 IntArray = NDArray[np.int64]
+NodeArray = NDArray[np.int32]
 
 
 def configuration(options: Configuration, size: int | None, generator: np.random.Generator) -> ContactGraph:
@@ -27,9 +28,12 @@ def configuration(options: Configuration, size: int | None, generator: np.random
     """
     law = degree_law(options.degrees)
     if isinstance(options.degrees, tuple):
+        check_room(len(options.degrees), sum(options.degrees), "graph.degrees")
         degrees = np.array(options.degrees, np.int64)
     else:
-        degrees = even_degrees(law, required_size(size, "configuration"), generator)
+        nodes = required_size(size, "configuration")
+        check_room(nodes, nodes * law.mean, "graph.degrees")
+        degrees = even_degrees(law, nodes, generator)
     return graph_with_degrees(degrees, law, generator, "graph.degrees")
 
 
@@ -46,6 +50,7 @@ def regular(options: Regular, size: int | None, generator: np.random.Generator) 
             rule="every edge has two ends, so degree times nodes must be even",
             hint="change either by one",
         )
+    check_room(nodes, nodes * options.degree, "graph.degree")
     degrees = np.full(nodes, options.degree, np.int64)
     return graph_with_degrees(degrees, fixed_law(options.degree), generator, "graph.degree")
 
@@ -75,8 +80,8 @@ def graph_with_degrees(degrees: IntArray, law: DegreeLaw, generator: np.random.G
             rule=f"at most {nodes - 1}: a node meets each of the others once",
             hint="use a larger population or smaller degrees",
         )
-    # Above half of all pairs, absent edges are the sparse side: match those, and take the rest.
-    dense = 2 * int(degrees.sum()) > nodes * (nodes - 1)
+    # Absent edges are the sparse side of a dense graph: match those, and take the rest.
+    dense = is_dense(nodes, int(degrees.sum()))
     matched = match(nodes - 1 - degrees if dense else degrees, generator)
     if matched is None:
         raise impossible(degrees, where)
@@ -84,18 +89,29 @@ def graph_with_degrees(degrees: IntArray, law: DegreeLaw, generator: np.random.G
     return ContactGraph.from_edges(nodes, source, target, degree_law=law)
 
 
-def match(degrees: IntArray, generator: np.random.Generator) -> tuple[IntArray, IntArray] | None:
+def is_dense(nodes: int, ends: float) -> bool:
+    """Whether edges with this many ends join more than half of all pairs."""
+    return 2 * ends > nodes * (nodes - 1)
+
+
+def check_room(nodes: int, ends: float, where: str) -> None:
+    """State or refuse what a graph with this many ends of edges needs: where it is dense, all pairs are written out."""
+    check_memory(nodes, nodes * (nodes - 1) if is_dense(nodes, ends) else int(ends), where=where)
+
+
+def match(degrees: IntArray, generator: np.random.Generator) -> tuple[NodeArray, NodeArray] | None:
     """Edges of a random simple graph with these degrees, or None where none was found."""
-    ends = generator.permutation(np.repeat(np.arange(len(degrees), dtype=np.int64), degrees))
+    ends = generator.permutation(np.repeat(np.arange(len(degrees), dtype=np.int32), degrees))
     half = len(ends) // 2
     return switched(len(degrees), ends[:half], ends[half:], generator)
 
 
-def complement(nodes: int, source: IntArray, target: IntArray) -> tuple[IntArray, IntArray]:
-    """The pairs that are not joined."""
-    first, second = np.triu_indices(nodes, 1)
-    joined = np.isin(first * nodes + second, np.minimum(source, target) * nodes + np.maximum(source, target))
-    return first[~joined], second[~joined]
+def complement(nodes: int, source: NodeArray, target: NodeArray) -> tuple[NodeArray, NodeArray]:
+    """The pairs of nodes that are not joined."""
+    apart = np.triu(np.ones((nodes, nodes), np.bool_), 1)
+    apart[np.minimum(source, target), np.maximum(source, target)] = False
+    first, second = np.nonzero(apart)
+    return first.astype(np.int32), second.astype(np.int32)
 
 
 def impossible(degrees: IntArray, where: str) -> InputError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
@@ -93,6 +93,64 @@ class Blocks(Options):
         return self
 
 
+RECIPROCITY = 0.01
+"""By what part the contacts between two groups, counted from either side, may differ: published matrices are rounded."""
+
+
+class ContactMatrix(Options):
+    """Groups that mix by a contact matrix; the name of a node's group is its attribute `group`."""
+
+    groups: dict[str, Annotated[int, Field(ge=1)]] = Field(min_length=1, description="agents in each group")
+    contacts: (
+        dict[str, dict[str, Annotated[float, Field(ge=0)]]] | tuple[tuple[Annotated[float, Field(ge=0)], ...], ...]
+    ) = Field(
+        description="contacts that an agent of a group has with each group, per unit of time or in all: "
+        "{group: {other: number}}, or rows of numbers in the order of groups"
+    )
+    reciprocal: bool = Field(
+        default=True,
+        description="whether both groups must count the same contacts between them, to 1 %: size of a times contacts of a "
+        "in b equal to size of b times contacts of b in a",
+    )
+
+    @property
+    def matrix(self) -> tuple[tuple[float, ...], ...]:
+        """Contacts of each group (row) in each group, in the order of `groups`."""
+        if isinstance(self.contacts, tuple):
+            return self.contacts
+        return tuple(tuple(self.contacts[name][other] for other in self.groups) for name in self.groups)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = tuple(self.groups)
+        if sum(self.groups.values()) < 2:
+            raise ValueError("one agent in all; at least 2 are needed to meet")
+        self._check_shape(names)
+        for g, h in combinations(range(len(names)), 2) if self.reciprocal else ():
+            given, back = (self.groups[names[a]] * self.matrix[a][b] for a, b in ((g, h), (h, g)))
+            if abs(given - back) > RECIPROCITY * max(given, back):
+                raise ValueError(
+                    f"{names[g]} have {given:g} contacts with {names[h]}, who have {back:g} with {names[g]} (size times "
+                    "contacts); a contact has two ends, so these must be equal; correct them, or give reciprocal: false"
+                )
+        return self
+
+    def _check_shape(self, names: tuple[str, ...]) -> None:
+        if isinstance(self.contacts, tuple):
+            if len(self.contacts) != len(names) or any(len(row) != len(names) for row in self.contacts):
+                raise ValueError(f"contacts must have {len(names)} rows of {len(names)} numbers, one per group")
+            return
+        given = {
+            "contacts": set(self.contacts),
+            **{f"contacts.{name}": set(row) for name, row in self.contacts.items()},
+        }
+        for where, row in given.items():
+            missing, unknown = sorted(set(names) - row), sorted(row - set(names))
+            if missing or unknown:
+                what = f"'{missing[0]}' is missing in" if missing else f"'{unknown[0]}' is no group, in"
+                raise ValueError(f"{what} {where}; it names every group: {', '.join(names)}")
+
+
 class Lattice(Options):
     """A rectangular grid; attributes `row` and `column`."""
 
@@ -129,26 +187,17 @@ class NetworkxGenerator(Options):
         return self
 
 
-class Edges(Options):
-    """An edge list `i,j` or `i,j,w` (CSV, or CSV in .gz); original ids become the attribute `id`."""
+class WithNodes(Options):
+    """A file of contacts, with a table of nodes beside it."""
 
-    file: DataPath = Field(description="edge list: two ids per row, and a weight where there is a third column")
     nodes: DataPath | None = Field(default=None, description="table of nodes: an id and its attributes per row")
-    header: Header = "auto"
     nodes_header: Header = "auto"
-    weights: bool | None = Field(
-        default=None,
-        description="whether the third column is the weight of a contact; yes where there is one if left out",
-    )
     columns: tuple[Annotated[str, Field(min_length=1)], ...] | None = Field(
         default=None,
         description="names of the columns of the node table, one of them `id`; "
         "its header if left out, else id, group, column3, ..",
     )
     isolated: bool = Field(default=True, description="whether nodes without an edge are kept")
-    simplify: bool = Field(
-        default=False, description="merge repeated and reciprocal rows (their weights add up) and drop self-loops"
-    )
 
     @model_validator(mode="after")
     def _columns(self) -> Self:
@@ -159,3 +208,17 @@ class Edges(Options):
         if self.columns.count("id") != 1 or any(a == b for a, b in pairwise(sorted(self.columns))):
             raise ValueError(f"columns {list(self.columns)}: the names must differ, and one must be 'id'")
         return self
+
+
+class Edges(WithNodes):
+    """An edge list `i,j` or `i,j,w` (CSV, or CSV in .gz); original ids become the attribute `id`."""
+
+    file: DataPath = Field(description="edge list: two ids per row, and a weight where there is a third column")
+    header: Header = "auto"
+    weights: bool | None = Field(
+        default=None,
+        description="whether the third column is the weight of a contact; yes where there is one if left out",
+    )
+    simplify: bool = Field(
+        default=False, description="merge repeated and reciprocal rows (their weights add up) and drop self-loops"
+    )

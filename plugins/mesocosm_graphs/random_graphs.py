@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mesocosm import ContactGraph, InputError
+from mesocosm import ContactGraph, InputError, check_memory
 from mesocosm_graphs.laws import binomial_law
 from mesocosm_graphs.options import Blocks, ErdosRenyi
 from mesocosm_graphs.population import required_size
@@ -29,6 +29,7 @@ def erdos_renyi(options: ErdosRenyi, size: int | None, generator: np.random.Gene
             where="graph.mean_degree",
             rule=f"at most {nodes - 1}: a node can meet only the others",
         )
+    check_memory(nodes, int(nodes * options.mean_degree), where="graph.mean_degree")
     probability = options.mean_degree / max(nodes - 1, 1)
     source, target = pairs_within(nodes, probability, generator)
     return ContactGraph.from_edges(nodes, source, target, degree_law=binomial_law(nodes - 1, probability))
@@ -41,15 +42,17 @@ def blocks(options: Blocks, size: int | None, generator: np.random.Generator) ->
     """
     sizes, degrees = options.sizes, options.mean_degrees
     starts = np.concatenate([[0], np.cumsum(sizes)])
+    contacts = sum(size * sum(means) for size, means in zip(sizes, degrees, strict=True))
+    check_memory(int(starts[-1]), int(contacts), where="graph.mean_degrees")
     sources, targets = [], []
     for g, rows in enumerate(sizes):
         first, second = pairs_within(rows, degrees[g][g] / max(rows - 1, 1), generator)
-        sources.append(first + starts[g])
-        targets.append(second + starts[g])
+        sources.append((first + starts[g]).astype(np.int32))
+        targets.append((second + starts[g]).astype(np.int32))
         for h in range(g + 1, len(sizes)):
             index = binomial_subset(rows * sizes[h], degrees[g][h] / sizes[h], generator)
-            sources.append(index // sizes[h] + starts[g])
-            targets.append(index % sizes[h] + starts[h])
+            sources.append((index // sizes[h] + starts[g]).astype(np.int32))
+            targets.append((index % sizes[h] + starts[h]).astype(np.int32))
     names = options.names or tuple(str(block) for block in range(len(sizes)))
     group = np.repeat(np.array(names), sizes)
     return ContactGraph.from_edges(
@@ -82,10 +85,17 @@ def distinct_integers(total: int, count: int, generator: np.random.Generator) ->
         kept = np.ones(total, bool)
         kept[distinct_integers(total, total - count, generator)] = False
         return np.flatnonzero(kept)
-    chosen = np.zeros(0, np.int64)
+    chosen = distinct(generator.integers(total, size=count))
     # Never more draws than are missing: the result is the first `count` distinct values of a stream, a uniform set.
     while len(chosen) < count:
-        more = generator.integers(total, size=count - len(chosen))
-        merged = np.sort(np.concatenate([chosen, more]))
-        chosen = merged[np.append(merged[1:] != merged[:-1], True)]
+        more = distinct(generator.integers(total, size=count - len(chosen)))
+        places = np.searchsorted(chosen, more)
+        new = np.append(chosen, -1)[places] != more
+        chosen = np.insert(chosen, places[new], more[new])
     return chosen
+
+
+def distinct(values: IntArray) -> IntArray:
+    """The different ones among these, sorted."""
+    ordered = np.sort(values)
+    return ordered[np.append(ordered[1:] != ordered[:-1], True)] if len(ordered) else ordered

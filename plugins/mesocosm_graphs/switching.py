@@ -12,7 +12,7 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-IntArray = NDArray[np.int64]
+NodeArray = NDArray[np.int32]
 
 _TRIES_PER_EDGE = 200
 _TRIES = 20_000
@@ -21,12 +21,13 @@ _TRIES = 20_000
 class _Multigraph:
     """Edges by position, with the multiplicity of every pair: that of the start plus the changes since."""
 
-    def __init__(self, nodes: int, source: IntArray, target: IntArray) -> None:
+    def __init__(self, nodes: int, source: NodeArray, target: NodeArray) -> None:
         self.nodes = nodes
         self.source, self.target = source.copy(), target.copy()
-        self.start = np.minimum(source, target) * nodes + np.maximum(source, target)
+        self.start = np.minimum(source, target) * np.int64(nodes) + np.maximum(source, target)
         self.ordered = np.sort(self.start)
-        self.keys = self.ordered.tolist()
+        # Bisection reads single elements, and a view gives them as plain integers without a list of all.
+        self.keys = self.ordered.data
         self.change: dict[int, int] = {}
 
     def bad(self) -> list[int]:
@@ -71,8 +72,8 @@ class _Multigraph:
 
 
 def switched(
-    nodes: int, source: IntArray, target: IntArray, generator: np.random.Generator
-) -> tuple[IntArray, IntArray] | None:
+    nodes: int, source: NodeArray, target: NodeArray, generator: np.random.Generator
+) -> tuple[NodeArray, NodeArray] | None:
     """Edges of a simple graph with the degrees of the given multigraph, or None where none was found.
 
     Parameters: `source` and `target`, the ends of each edge, shape [edges], in random order and direction.

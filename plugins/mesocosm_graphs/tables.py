@@ -1,14 +1,18 @@
-"""Read a CSV file (or CSV in .gz) row by row, with the line that each row stands on."""
+"""Read a CSV file (or CSV in .gz): at once where it is plain, or row by row with the line that each row stands on."""
 
 from __future__ import annotations
 
 import csv
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mesocosm import DataError
 
@@ -58,6 +62,31 @@ def read_table(path: Path, header: bool | Literal["auto"]) -> Table:
     if not rows:
         raise DataError("no rows", where=str(path), rule="at least one row of data")
     return Table(path, names, rows, lines)
+
+
+def read_columns(path: Path, header: bool | Literal["auto"]) -> list[NDArray[np.object_]] | None:
+    """The fields of all rows but the header, column by column, unstripped: what `read_table` reads, some ten times faster.
+
+    None where anything is odd: a file that cannot be read, quotes, empty fields, rows of different lengths, no rows.
+    Then `read_table` reads it, or says what is wrong and where.
+    """
+    import pandas
+
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        if any(mark in content for mark in (b'"', b"\0")) or content.count(b"\r") != content.count(b"\r\n"):
+            return None
+        options: dict[str, Any] = {"header": None, "dtype": object, "na_filter": False, "encoding": "utf-8-sig"}
+        table = pandas.read_csv(io.BytesIO(content), engine="c", **options)
+    except (OSError, EOFError, zlib.error, ValueError):
+        return None
+    columns = [table[name].to_numpy(object) for name in table.columns]
+    # A row that is too short is filled up with empty fields; one of blanks alone is none.
+    if any((column == "").any() for column in columns) or not all(map(str.strip, pandas.unique(columns[0]))):
+        return None
+    first = [[str(column[row]).strip() for column in columns] for row in range(min(2, len(table)))]
+    skipped = int(_is_header(first) if header == "auto" else header)
+    return [column[skipped:] for column in columns] if len(table) > skipped else None
 
 
 def number(text: str) -> float | None:

@@ -17,13 +17,12 @@ that changes what agents emit there, and a terminal cost that looks at it, are n
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mesocosm import Control, Flow, InputError, MeanField, Mixing
+from mesocosm import Control, FiniteStateGame, Flow, InputError, MeanField, Regime
 
 FloatArray = NDArray[np.float64]
 
@@ -35,27 +34,19 @@ class Adjoint:
 
     def __init__(self, model: MeanField, *, social: bool) -> None:
         self.model, self.social = model, social
-        game = model.game
-        self.table = [(game.state_index(item.source), game.state_index(item.target), item) for item in game.transitions]
-        self.states = np.tile(np.arange(len(game.states)), (len(model.initial), 1))
 
     @cached_property
-    def control(self) -> Control:
-        """The control of the game; an error where agents choose nothing."""
-        if self.model.game.control is None:
-            raise InputError("the game has no control", where="game", rule="a slope needs one")
-        return self.model.game.control
+    def bounds(self) -> tuple[FloatArray, FloatArray]:
+        """Smallest and largest control at each node, both of shape [node, 1, 1]."""
+        controls = [_control_of(self.model.regime(node).game) for node in range(len(self.model.nodes))]
+        low, high = ([control.minimum for control in controls], [control.maximum for control in controls])
+        return np.array(low)[:, None, None], np.array(high)[:, None, None]
 
     @cached_property
     def choosers(self) -> NDArray[np.bool_]:
         """Where agents choose, shape [state]."""
-        return np.array([name in self.control.states for name in self.model.game.states])
-
-    @cached_property
-    def _transposed(self) -> Mixing:
-        mixing = self.model.mixing
-        matrix = None if mixing.matrix is None else mixing.matrix.T
-        return replace(mixing, matrix=matrix, left=mixing.right, right=mixing.left)
+        control = _control_of(self.model.game)
+        return np.array([name in control.states for name in self.model.game.states])
 
     def cost_to_come(self, flow: Flow, control: FloatArray) -> FloatArray:
         """u at every node under a control, both [node, type, state], against the flow of the population."""
@@ -78,34 +69,30 @@ class Adjoint:
     def slopes(self, flow: Flow, control: FloatArray) -> FloatArray:
         """The derivative of the Hamiltonian in the control, [node, type, state]; zero where agents do not choose."""
         value = self.cost_to_come(flow, control)
-        low, high = self.control.minimum, self.control.maximum
-        spacing = CONTROL_SPACING * (high - low)
         result = np.zeros(control.shape)
-        for node, t in enumerate(self.model.nodes):
+        for node, (t, low, high) in enumerate(zip(self.model.nodes, *self.bounds, strict=True)):
+            spacing = CONTROL_SPACING * (high - low)
             ahead = np.minimum(control[node] + spacing, high)
             behind = np.maximum(control[node] - spacing, low)
             costs = [self._hamiltonian(node, flow.field[node], value[node], a) for a in (ahead, behind)]
             change = costs[0] - costs[1]
             if self.social:
                 felt = self._felt(node, flow, value[node], control[node])
-                emitted = self.model.game.emission(t, self.states, ahead)
-                emitted = emitted - self.model.game.emission(t, self.states, behind)
+                here = self.model.regime(node)
+                emitted = here.game.emission(t, here.states, ahead) - here.game.emission(t, here.states, behind)
                 change = change + (emitted * felt[:, None, :]).sum(axis=-1)
             result[node] = np.where(self.choosers, change / np.where(self.choosers, ahead - behind, 1.0), 0.0)
         return result
 
     def _terminal(self, flow: Flow, control: FloatArray) -> FloatArray:
         last = len(self.model.nodes) - 1
-        t, field, occupancy = self.model.nodes[last], flow.field[last], flow.occupancy[last]
-
-        def cost(at: FloatArray) -> FloatArray:
-            return np.array(self.model.game.terminal_cost(self.states, self._by_state(at)), np.float64)
-
+        here, field, occupancy = self.model.regime(last), flow.field[last], flow.occupancy[last]
+        cost = here.terminal_cost(field)
         if not self.social:
-            return cost(field)
-        felt = self._weigh(np.stack(_derivatives(cost, field), axis=-1), occupancy)
-        emission = self.model.game.emission(t, self.states, control[last])
-        return cost(field) + np.asarray((emission * felt[:, None, :]).sum(axis=-1), np.float64)
+            return cost
+        felt = self._weigh(here, np.stack(_derivatives(here.terminal_cost, field), axis=-1), occupancy)
+        emission = here.game.emission(self.model.nodes[last], here.states, control[last])
+        return cost + np.asarray((emission * felt[:, None, :]).sum(axis=-1), np.float64)
 
     def _decrease(self, node: int, flow: Flow, value: FloatArray, control: FloatArray) -> FloatArray:
         """-u' at a node."""
@@ -113,16 +100,12 @@ class Adjoint:
         if not self.social:
             return result
         felt = self._felt(node, flow, value, control[node])
-        emission = self.model.game.emission(self.model.nodes[node], self.states, control[node])
+        here = self.model.regime(node)
+        emission = here.game.emission(self.model.nodes[node], here.states, control[node])
         return result + np.asarray((emission * felt[:, None, :]).sum(axis=-1), np.float64)
 
     def _hamiltonian(self, node: int, field: FloatArray, value: FloatArray, control: FloatArray) -> FloatArray:
-        game, t = self.model.game, self.model.nodes[node]
-        result = np.array(game.running_cost(t, self.states, self._by_state(field), control), np.float64)
-        for source, target, transition in self.table:
-            rate = game.intensity(transition, t, field, control[:, source])
-            result[:, source] += rate * (value[:, target] - value[:, source])
-        return result
+        return self.model.regime(node).hamiltonian(self.model.nodes[node], field, value, control)
 
     def _felt(self, node: int, flow: Flow, value: FloatArray, control: FloatArray) -> FloatArray:
         """W, shape [type, channel]: what a unit of emission of an agent of a type costs all others."""
@@ -130,16 +113,21 @@ class Adjoint:
         def cost(field: FloatArray) -> FloatArray:
             return self._hamiltonian(node, field, value, control)
 
-        return self._weigh(np.stack(_derivatives(cost, flow.field[node]), axis=-1), flow.occupancy[node])
+        derivative = np.stack(_derivatives(cost, flow.field[node]), axis=-1)
+        return self._weigh(self.model.regime(node), derivative, flow.occupancy[node])
 
-    def _weigh(self, derivative: FloatArray, occupancy: FloatArray) -> FloatArray:
+    def _weigh(self, here: Regime, derivative: FloatArray, occupancy: FloatArray) -> FloatArray:
         """From dh/dz [type, state, channel] to W [type, channel]."""
-        shares = self.model.mixing.shares[:, None]
+        shares = here.mixing.shares[:, None]
         mean = (occupancy[..., None] * derivative).sum(axis=1)
-        return self._transposed.field(shares * mean) / shares
+        return here.transposed.field(shares * mean) / shares
 
-    def _by_state(self, field: FloatArray) -> FloatArray:
-        return np.repeat(field[:, None, :], self.model.initial.shape[1], axis=1)
+
+def _control_of(game: FiniteStateGame) -> Control:
+    """The control of a game; an error where agents choose nothing."""
+    if game.control is None:
+        raise InputError("the game has no control", where="game", rule="a slope needs one")
+    return game.control
 
 
 def _derivatives(cost: Callable[[FloatArray], FloatArray], field: FloatArray) -> list[FloatArray]:

@@ -2,15 +2,17 @@
 
 Without control this is the mean-field ODE (Kolmogorov equation). With control it is the Nash equilibrium: the control
 that is its own best response, or the social optimum. Under any policy, the value and the exploitability are reported. See
-`mesocosm.MeanField` for the equations, `nash.py` and `social.py` for what is solved for, `grid.py` for the time step.
+`mesocosm.MeanField` for the equations, `nash.py` and `social.py` for what is solved for.
+
+A contact graph that changes, and events with a time, are foreseen by all (`mesocosm.Timeline`). Events on a threshold and
+vaccinations happen on the way (`unforeseen.py`): agents then play a given policy, and no value is reported.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,22 +21,24 @@ from mesocosm import (
     InputError,
     Interval,
     Labelled,
-    MeanField,
     Mixing,
     Policy,
     PolicyFrom,
     PolicyOption,
     TabulatedPolicy,
+    Timeline,
     choose_policy,
-    half_step_grid,
-    steps_per_interval,
+    saved_shares,
+    steps_needed,
     tabulate_policy,
 )
 from mesocosm_mfg.classical import ClassicalMFG
 from mesocosm_mfg.fixed_point import Iteration
+from mesocosm_mfg.interventions import Interventions
 from mesocosm_mfg.nash import Equilibrium, solve_in_steps
 from mesocosm_mfg.options import NASH, SOCIAL
 from mesocosm_mfg.social import SocialOptimum, social_optimum
+from mesocosm_mfg.unforeseen import MeanFieldState, Unforeseen
 
 FloatArray = NDArray[np.float64]
 
@@ -42,21 +46,17 @@ LARGEST_FLOW = 2**27
 """Most numbers in one array over time, type and state (1 GiB); a solution holds a few of these."""
 
 
-@dataclass(frozen=True, eq=False)
-class MeanFieldState:
-    """Occupancy of every type, shape [type, state], at node number `node` of the half-step grid."""
-
-    node: int
-    occupancy: FloatArray
-
-
 class FiniteMFG(ClassicalMFG):
     """Mean-field equations, the Nash equilibrium where agents choose, and the social optimum where it is asked for."""
+
+    expresses: ClassVar[frozenset[str]] = frozenset({"events", "changing_graph", "groups"})
 
     control: FloatArray | None = None
     equilibrium: Equilibrium | None = None
     optimum: SocialOptimum | None = None
     social_value: float | None = None
+    unforeseen: Unforeseen | None = None
+    """How agents play a given policy where events are not foreseen."""
 
     def check(self) -> None:
         game, options = self.problem.finite_game, self.options
@@ -78,7 +78,20 @@ class FiniteMFG(ClassicalMFG):
         if self.policy_name == NASH and not isinstance(options.initial_guess, PolicyFrom):
             size, end = self.problem.population.size, self.problem.clock.end
             choose_policy(options.initial_guess, game, size, end, where=self._where("initial_guess"))
-        self.mixing  # noqa: B018  a closure that this graph cannot have is found here
+        self._check_changes(solved)
+
+    def _check_changes(self, solved: list[str]) -> None:
+        """Raise `InputError` for changes in time that this closure, or what is solved for, cannot express."""
+        self.timeline.check(self._where("closure"))
+        self.interventions.check(self._where("closure"))
+        if solved and not self.timeline.foreseen:
+            raise InputError(
+                f"'{solved[0]}' with events on a threshold, or vaccinations",
+                where=self._where("policy"),
+                rule="when they happen, and to whom, would be part of the equilibrium; events with a time that close layers "
+                "or set parameters are foreseen",
+                hint="use policy: none, {constant: value}, or {file: path} with what a run without them found",
+            )
 
     @cached_property
     def mixing(self) -> Mixing:
@@ -87,6 +100,16 @@ class FiniteMFG(ClassicalMFG):
         return self.problem.graph.mixing(
             options.closure, normalise=normalise, group=options.group, degrees=options.degrees
         )
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        """Which game and mixing hold when, as far as that is foreseen."""
+        return Timeline(self.problem, self.mixing)
+
+    @cached_property
+    def interventions(self) -> Interventions:
+        """What events do to the occupancy."""
+        return Interventions(self.problem, self.mixing, self.context.streams)
 
     @property
     def policy_name(self) -> str:
@@ -108,9 +131,15 @@ class FiniteMFG(ClassicalMFG):
         return {"group": self.mixing.types} if self.options.closure == "group" else {}
 
     def prepare(self) -> None:
-        times = self.problem.clock.times
-        self.steps = steps_per_interval(self._model_on, times, self.options.step)
-        self.model = self._model_on(half_step_grid(times, self.steps))
+        times, step, timeline = self.problem.clock.times, self.options.step, self.timeline
+        if not timeline.foreseen:
+            policy = self.played(self.options.policy or "none")
+            self.unforeseen = Unforeseen(timeline, self.interventions, policy, self._rows(policy, "policy"))
+            self.steps = steps_needed(self.unforeseen.shares, times, step)
+            return
+        self.steps = steps_needed(lambda steps: saved_shares(timeline.model(steps), times), times, step)
+        self.model = timeline.model(self.steps)
+        self.saves = self.model.saves(times)
         if not self.problem.finite_game.has_costs:
             return
         self._check_size()
@@ -131,15 +160,21 @@ class FiniteMFG(ClassicalMFG):
             self.social_value = self.model.mean_cost(self.model.value(self.model.flow(best), best))
 
     def init(self) -> MeanFieldState:
-        return MeanFieldState(0, self.problem.type_shares(self.mixing))
+        if self.unforeseen is not None:
+            return self.unforeseen.start()
+        fired = np.full(len(self.problem.events.items), np.nan)
+        return MeanFieldState(self.model.initial, self._control_at(0), fired)
 
     def advance(self, state: MeanFieldState, interval: Interval) -> MeanFieldState:
-        occupancy = state.occupancy
-        for k in range(interval.index * self.steps, (interval.index + 1) * self.steps):
-            control = [self._control_at(node) for node in (2 * k, 2 * k + 1, 2 * k + 2)]
-            occupancy = self.model.step(k, occupancy, np.stack(control))
-        self.model.check(interval.stop, occupancy, control[2])
-        return MeanFieldState(2 * (interval.index + 1) * self.steps, occupancy)
+        if self.unforeseen is not None:
+            return self.unforeseen.advance(state, interval, self.steps)
+        occupancy, fired = self.interventions.act(interval.start, state.occupancy, state.fired)
+        first, last = self.saves[interval.index], self.saves[interval.index + 1]
+        for left in range(first, last, 2):
+            control = [self._control_at(node) for node in (left, left + 1, left + 2)]
+            occupancy = self.model.step(left // 2, occupancy, np.stack(control))
+        self.model.regime(last).check(interval.stop, occupancy, control[2])
+        return MeanFieldState(occupancy, control[2], fired)
 
     def observe(self, state: MeanFieldState) -> dict[str, NDArray[Any]]:
         shares, occupancy = self.mixing.shares, state.occupancy
@@ -150,15 +185,14 @@ class FiniteMFG(ClassicalMFG):
             # The mean over the agents in a state; over all agents where nobody is in it.
             mass = shares[:, None] * occupancy
             weights = np.where(mass.sum(axis=0) > 0, mass, shares[:, None])
-            control = self._control_at(state.node)
-            seen["control"] = ((weights * control).sum(axis=0) / weights.sum(axis=0))[None]
+            seen["control"] = ((weights * state.control).sum(axis=0) / weights.sum(axis=0))[None]
         return seen
 
     def summary(self, state: MeanFieldState) -> dict[str, float | Labelled]:
         game = self.problem.finite_game
-        found: dict[str, float | Labelled] = {}
+        found: dict[str, float | Labelled] = {**self.fired(state.fired[None])}
         if game.at_risk:
-            at_risk = (self.mixing.shares @ state.occupancy)[game.state_index(game.at_risk)]
+            at_risk = game.share_at_risk(self.mixing.shares @ state.occupancy)
             found["final_size"] = Labelled(("replicate",), np.array([1.0 - at_risk]))
         if self.control is not None:
             found |= {"value": self.value, "exploitability": self.exploitability}
@@ -175,18 +209,15 @@ class FiniteMFG(ClassicalMFG):
         return found
 
     def pack(self, state: MeanFieldState) -> dict[str, NDArray[Any]]:
-        return {"node": np.array(state.node), "occupancy": state.occupancy}
+        return {"occupancy": state.occupancy, "control": state.control, "fired": state.fired}
 
     def unpack(self, arrays: Mapping[str, NDArray[Any]]) -> MeanFieldState:
-        return MeanFieldState(int(arrays["node"]), arrays["occupancy"])
+        return MeanFieldState(arrays["occupancy"], arrays["control"], arrays["fired"])
 
     def policy(self) -> Policy | None:
         if self.control is None:
-            return None
+            return self.unforeseen.policy if self.unforeseen else None
         return TabulatedPolicy.of(self.model.nodes, self.control, self.mixing, self.options.group)
-
-    def _model_on(self, nodes: FloatArray) -> MeanField:
-        return MeanField(self.problem.finite_game, self.mixing, self.problem.type_shares(self.mixing), nodes)
 
     def _solve(self) -> Equilibrium:
         options, guess = self.options, self.options.initial_guess
@@ -233,8 +264,7 @@ class FiniteMFG(ClassicalMFG):
     def _control_at(self, node: int) -> FloatArray:
         if self.control is not None:
             return np.asarray(self.control[node])
-        neutral = self.problem.finite_game.neutral_control(np.zeros(self.model.initial.shape))
-        return np.asarray(neutral, np.float64)
+        return self.model.regime(node).neutral()
 
     def _check_size(self) -> None:
         nodes, types = len(self.model.nodes), len(self.mixing.types)

@@ -14,13 +14,13 @@ P. Cardaliaguet, S. Hadikhanloo, ESAIM: COCV 23, 569 (2017).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mesocosm import FiniteStateGame, Flow, MeanField, RunError, Transition
+from mesocosm import Flow, MeanField, RunError
 from mesocosm_mfg.adjoint import Adjoint
 from mesocosm_mfg.fixed_point import PATIENCE, Iteration
 
@@ -52,17 +52,17 @@ class MirrorDescent:
         self.rate, self.lowest, self.stalled = 0.0, np.inf, 0
 
     def __call__(self, lesson: Lesson) -> FloatArray:
-        slopes, control = self.adjoint.slopes(lesson.flow, lesson.control), self.adjoint.control
+        slopes, (low, high) = self.adjoint.slopes(lesson.flow, lesson.control), self.adjoint.bounds
         if self.dual is None:
             self.dual = lesson.control
             largest = float(np.abs(slopes).max())
-            self.rate = self.damping * (control.maximum - control.minimum) / largest if largest > 0 else 0.0
+            self.rate = self.damping * float((high - low).max()) / largest if largest > 0 else 0.0
         self.stalled = 0 if lesson.exploitability < self.lowest else self.stalled + 1
         self.lowest = min(self.lowest, lesson.exploitability)
         if self.stalled >= PATIENCE:
             self.rate, self.stalled = self.rate / 2, 0
         self.dual = self.dual - self.rate * slopes
-        return np.where(self.adjoint.choosers, self.dual.clip(control.minimum, control.maximum), lesson.control)
+        return np.where(self.adjoint.choosers, self.dual.clip(low, high), lesson.control)
 
 
 class FictitiousPlay:
@@ -74,31 +74,10 @@ class FictitiousPlay:
         self.chosen = np.zeros_like(self.mass)
 
     def __call__(self, lesson: Lesson) -> FloatArray:
-        occupancy = law_of_one(self.model, lesson.flow, lesson.best)
+        occupancy = self.model.law_of_one(lesson.flow, lesson.best)
         self.mass += occupancy
         self.chosen += occupancy * lesson.best
         return np.divide(self.chosen, self.mass, out=lesson.best.copy(), where=self.mass > 0)
-
-
-class _Surrounded(FiniteStateGame):
-    """A game whose agents feel a given field, whatever the others do: shape [node, type, channel] at the nodes' times."""
-
-    def __init__(self, game: FiniteStateGame, nodes: FloatArray, field: FloatArray) -> None:
-        self.game, self.at = game, {float(t): now for t, now in zip(nodes, field, strict=True)}
-        self.states, self.channels = game.states, game.channels  # type: ignore[misc]
-        self.transitions, self.control = game.transitions, game.control
-
-    def emission(self, t: float, state: NDArray[np.int64], control: FloatArray) -> FloatArray:
-        return np.zeros((*np.shape(control), len(self.channels)))
-
-    def intensity(self, transition: Transition, t: float, field: FloatArray, control: FloatArray) -> FloatArray:
-        return np.asarray(self.game.intensity(transition, t, self.at[float(t)], control), np.float64)
-
-
-def law_of_one(model: MeanField, flow: Flow, control: FloatArray) -> FloatArray:
-    """Probability of each state of one agent that plays a control in the flow of others, both [node, type, state]."""
-    alone = replace(model, game=_Surrounded(model.game, model.nodes, flow.field))
-    return alone.flow(control).occupancy
 
 
 @dataclass(frozen=True, eq=False)

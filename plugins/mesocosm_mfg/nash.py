@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mesocosm import Flow, MeanField, Mixing
+from mesocosm import Flow, MeanField
 from mesocosm_mfg.fixed_point import Iteration, solve_fixed_point
 from mesocosm_mfg.learning import FictitiousPlay, MirrorDescent, learn
 
@@ -98,7 +98,7 @@ def solve_in_steps(
     exploitabilities: list[FloatArray] = []
     control = start
     for number in range(1, continuation + 1):
-        part = replace(model, mixing=_scaled(model.mixing, number / continuation))
+        part = model if number == continuation else model.scaled(number / continuation)
         found = solve_nash(part, control, settings, report)
         control = found.control
         residuals.append(found.residuals)
@@ -106,20 +106,16 @@ def solve_in_steps(
     return replace(found, residuals=np.concatenate(residuals), exploitabilities=np.concatenate(exploitabilities))
 
 
-def _scaled(mixing: Mixing, share: float) -> Mixing:
-    if share == 1.0:
-        return mixing
-    matrix = None if mixing.matrix is None else share * mixing.matrix
-    return replace(mixing, matrix=matrix, left=None if mixing.left is None else share * mixing.left)
-
-
 def _of_same_sign(model: MeanField) -> Callable[[FloatArray], FloatArray]:
     """Clips fields to what a channel can be whose emission is never negative, or never positive."""
-    game, control = model.game, model.game.control
-    levels = np.linspace(control.minimum, control.maximum, 9) if control else np.ones(1)
-    states = np.arange(len(game.states))
+    states = np.arange(len(model.game.states))
     emissions = np.stack(
-        [game.emission(t, states, np.full(len(states), level)) for level in levels for t in model.nodes[[0, -1]]]
+        [
+            game.emission(t, states, np.full(len(states), level))
+            for game in model.games
+            for level in (np.linspace(game.control.minimum, game.control.maximum, 9) if game.control else np.ones(1))
+            for t in model.nodes[[0, -1]]
+        ]
     )
     low = np.where((emissions >= 0).all(axis=(0, 1)), 0.0, -np.inf)
     high = np.where((emissions <= 0).all(axis=(0, 1)), 0.0, np.inf)

@@ -62,7 +62,7 @@ class Planner:
 
     def __init__(self, model: MeanField) -> None:
         self.model, self.adjoint = model, Adjoint(model, social=True)
-        self.low, self.high = self.adjoint.control.minimum, self.adjoint.control.maximum
+        self.low, self.high = self.adjoint.bounds
         steps = np.repeat(np.diff(model.nodes[::2]) / 6, 2)
         self.spans = np.zeros(len(model.nodes))
         self.spans[1::2] = 4 * steps[::2]
@@ -72,14 +72,13 @@ class Planner:
     def plan(self, control: FloatArray) -> Plan:
         """C(a), with Simpson's rule over each step."""
         model, flow = self.model, self.model.flow(control)
-        game, states = model.game, self.adjoint.states
-        spread = np.repeat(flow.field[:, :, None, :], model.initial.shape[1], axis=2)
-        rates = [
-            model.mixing.shares @ (m * game.running_cost(t, states, z, a)).sum(axis=-1)
-            for t, m, z, a in zip(model.nodes, flow.occupancy, spread, control, strict=True)
-        ]
-        final = (flow.occupancy[-1] * game.terminal_cost(states, spread[-1])).sum(axis=-1)
-        return Plan(control, flow, float(self.spans @ np.array(rates) + model.mixing.shares @ final))
+        rates = np.empty(len(model.nodes))
+        for node, (t, now) in enumerate(zip(model.nodes, flow.occupancy, strict=True)):
+            here = model.regime(node)
+            cost = here.game.running_cost(t, here.states, here.by_state(flow.field[node]), control[node])
+            rates[node] = model.mixing.shares @ (now * cost).sum(axis=-1)
+        final = (flow.occupancy[-1] * model.regime(len(rates) - 1).terminal_cost(flow.field[-1])).sum(axis=-1)
+        return Plan(control, flow, float(self.spans @ rates + model.mixing.shares @ final))
 
     def slopes(self, plan: Plan) -> FloatArray:
         """G, shape [node, type, state]; zero where agents do not choose."""
@@ -102,7 +101,7 @@ class Planner:
         """The cheapest of the controls given and of constant ones."""
         neutral = self.model.neutral()
         levels = [
-            self.clip(np.full_like(neutral, level), neutral) for level in np.linspace(self.low, self.high, LEVELS)
+            self.clip(np.zeros_like(neutral) + level, neutral) for level in np.linspace(self.low, self.high, LEVELS)
         ]
         return min((self.plan(control) for control in [*controls, *levels]), key=lambda plan: plan.cost)
 
@@ -123,7 +122,7 @@ def social_optimum(
     now = planner.start(starts)
     slopes = planner.slopes(now)
     largest = float(np.abs(slopes).max())
-    alpha = (planner.high - planner.low) / largest if largest > 0 else 1.0
+    alpha = float((planner.high - planner.low).max()) / largest if largest > 0 else 1.0
     gaps, costs, converged = [planner.gap(now, slopes)], [now.cost], False
     for iteration in range(iterations):
         report(iteration, gaps[-1])

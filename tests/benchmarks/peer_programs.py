@@ -1,7 +1,7 @@
 """One epidemic in another library: `python peer_programs.py LIBRARY MODEL EDGES` prints what it took, as JSON.
 
 It runs in the environment of tests/benchmarks/peers.txt and imports nothing of mesocosm. EDGES is an npz file with the arrays
-`source` and `target` [edges], `infected` (nodes at time 0), and `size`, `beta`, `gamma`, `steps`. MODEL is sir or sis. Building
+`source` and `target` [edges], `infected` (nodes at time 0), `size`, `beta`, `gamma`, `steps`. MODEL is sir or sis. Building
 the graph in the library's own form is timed apart, after a small run that does not count. Each program is written as the
 library's documentation would have it.
 """

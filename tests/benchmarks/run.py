@@ -1,4 +1,6 @@
-"""`make bench`: wall times as ratios, games in discrete time against MFGLib, and training steps, into docs/benchmarks.md.
+"""`make bench`: wall times as ratios, agents at scale, games in discrete time against MFGLib, and training steps.
+
+The tables go into docs/benchmarks.md.
 
 Both sides of a ratio run by turns in this process, so that whatever else the machine does falls on both.
 """
@@ -14,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bench_games
+import bench_gpu
 import bench_neural
+import bench_scale
 
 import mesocosm
 
@@ -97,8 +101,8 @@ def main() -> None:
         lines.append(f"| {pair.what} | {rounded(median)} | {rounded(low)} to {rounded(high)} |")
         print(lines[-1], flush=True)
     about = f"Python {platform.python_version()}, {platform.machine()}, {REPETITIONS} repetitions, SIR with 400 agents."
-    games, training = "\n".join(bench_games.rows()), "\n".join(bench_neural.rows())
-    table = "\n".join([*lines, "", about, "", games, "", training, ""])
+    others = ("\n".join(part.rows()) for part in (bench_scale, bench_gpu, bench_games, bench_neural))
+    table = "\n\n".join(["\n".join(lines), about, *others, ""])
     text = PAGE.read_text(encoding="utf-8")
     PAGE.write_text(MARKS.sub(lambda mark: f"{mark[1]}{table}{mark[2]}", text), encoding="utf-8")
     print(f"written to {PAGE}")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from pydantic import Field
 
-from mesocosm import Component, ContactGraph, DegreeLaw, InputError, Options, hookimpl
+from mesocosm import Component, ContactGraph, DegreeLaw, GraphChanges, InputError, Options, Piece, hookimpl
 
 Builder = Callable[["Wiring", int | None, np.random.Generator], ContactGraph]
 BUILDERS: dict[str, Builder] = {}
@@ -110,6 +111,39 @@ class Forgetful(ContactGraph):
 def survives_networkx(options: Wiring, size: int | None, generator: np.random.Generator) -> ContactGraph:
     graph = scattered(known(size), options.mean, generator)
     return Forgetful(graph.node_count, graph.indptr, graph.indices)
+
+
+class Blinking(GraphChanges):
+    """Two graphs in turns, of which each but the first is said to begin half a turn late."""
+
+    def __init__(self, graphs: list[ContactGraph]) -> None:
+        self.graphs = graphs
+
+    def pieces(self, start: float, stop: float) -> Iterator[Piece]:
+        first = math.floor(start) + 1.0
+        yield Piece(start, min(first, stop), int(first) % 2)
+        while first + 1 <= stop:
+            yield Piece(first + 0.5, first + 1, int(first + 1) % 2)
+            first += 1
+        if first < stop:
+            yield Piece(first, stop, int(first + 1) % 2)
+
+    def graph(self, number: int) -> ContactGraph:
+        return self.graphs[number]
+
+
+@builder
+def changes_cover_the_time(options: Wiring, size: int | None, generator: np.random.Generator) -> ContactGraph:
+    nodes = known(size)
+    graphs = [scattered(nodes, options.mean, generator) for _ in range(2)]
+    return replace(graphs[0], changes=Blinking(graphs))
+
+
+@builder
+def layers_add_up(options: Wiring, size: int | None, generator: np.random.Generator) -> ContactGraph:
+    nodes = known(size)
+    layers = {name: scattered(nodes, options.mean / 2, generator) for name in ("home", "work")}
+    return replace(ContactGraph.from_layers(layers), layers={**layers, "work": layers["work"].scaled(2.0)})
 
 
 @builder

@@ -21,6 +21,7 @@ from mesocosm.testing.dynamics_kit import DYNAMICS_RULES
 from mesocosm.testing.entry import ENTRY_RULES
 from mesocosm.testing.games import DIFFUSION_GAME_RULES, GAME_RULES
 from mesocosm.testing.graphs import GRAPH_RULES
+from mesocosm.testing.strategies import STRATEGY_RULES
 
 
 def nested_models(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -222,7 +223,7 @@ def test_every_rule_is_in_the_reference(site: Path) -> None:
     text = rules_reference()
     assert {rule.group for rule in DYNAMICS_RULES} == set(GROUPS)
     kinds = {"Dynamics": DYNAMICS_RULES, "Games": GAME_RULES, "Diffusion games": DIFFUSION_GAME_RULES}
-    for kind, rules in {**kinds, "Contact graphs": GRAPH_RULES}.items():
+    for kind, rules in {**kinds, "Contact graphs": GRAPH_RULES, "Strategies": STRATEGY_RULES}.items():
         for rule in rules:
             own = section(text, "Every component" if rule in ENTRY_RULES else kind, 2)
             line = row(own, rule.name)
@@ -233,7 +234,7 @@ def test_every_rule_is_in_the_reference(site: Path) -> None:
 
 def test_every_rule_belongs_to_a_kit() -> None:
     """Catches a rule that was written and that no kit runs."""
-    known = {*DYNAMICS_RULES, *GAME_RULES, *DIFFUSION_GAME_RULES, *GRAPH_RULES}
+    known = {*DYNAMICS_RULES, *GAME_RULES, *DIFFUSION_GAME_RULES, *GRAPH_RULES, *STRATEGY_RULES}
     for found in pkgutil.iter_modules(testing.__path__):
         module = importlib.import_module(f"mesocosm.testing.{found.name}")
         for value in vars(module).values():

@@ -21,10 +21,10 @@ from mesocosm import (
     Transition,
     resolve_device,
 )
-from mesocosm_agents.compiled import CompiledEngine
 from mesocosm_agents.contacts import Contacts
 from mesocosm_agents.dynamics import AgentBased
 from mesocosm_agents.engine import Stretch
+from mesocosm_agents.lists import ListEngine
 from mesocosm_agents.options import AgentBasedOptions
 from mesocosm_agents.vectorised import VectorisedEngine
 from mesocosm_games.epidemics import SIR, SIS
@@ -280,6 +280,6 @@ def test_compiled_engine_is_chosen_for_tables(make):
         def intensity(self, transition, t, field, control):
             return 2 * super().intensity(transition, t, field, control)
 
-    assert isinstance(make(sir(1.0), random_graph(5, 9, 0))._engine, CompiledEngine)
+    assert isinstance(make(sir(1.0), random_graph(5, 9, 0))._engine, ListEngine)
     own = make(Own(SIROptions(beta=1.0, gamma=0)), random_graph(5, 9, 0))
     assert isinstance(own._engine, VectorisedEngine)

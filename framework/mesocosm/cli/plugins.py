@@ -57,7 +57,9 @@ def _table(rows: Sequence[Sequence[str]]) -> None:
 
 @plugins.command()
 @click.argument("name")
-@click.option("--kind", type=click.Choice(["dynamics", "game", "graph"]), help="Needed where two kinds have the name.")
+@click.option(
+    "--kind", type=click.Choice(["dynamics", "game", "graph", "strategy"]), help="Needed where two kinds have the name."
+)
 @click.option(
     "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Option to test it with, such as replicates=8."
 )

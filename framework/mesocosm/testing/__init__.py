@@ -1,4 +1,5 @@
-"""The conformance kit: whether a dynamics, a game or a builder of contact graphs does what a scenario may expect of it.
+"""The conformance kit: whether a dynamics, a game, a builder of contact graphs or a strategy of vaccination does what a
+scenario may expect of it.
 
     from mesocosm.testing import dynamics_checks, parametrize_with_checks
 
@@ -6,9 +7,9 @@
     def test_conformance(check):
         check()
 
-`dynamics_checks`, `game_checks` and `graph_checks` give the checks of one component; `check_dynamics`, `check_game` and
-`check_graph` run them, and raise one `ConformanceError` with every fault. A rule that says nothing about a component ends
-as not applicable, with its reason. pytest is needed for `parametrize_with_checks` only.
+`dynamics_checks`, `game_checks`, `graph_checks` and `strategy_checks` give the checks of one component; `check_dynamics`
+and so on run them, and raise one `ConformanceError` with every fault. A rule that says nothing about a component ends as not
+applicable, with its reason. pytest is needed for `parametrize_with_checks` only.
 """
 
 from __future__ import annotations
@@ -29,12 +30,15 @@ if TYPE_CHECKING:
     from mesocosm.testing.games import game_checks as game_checks
     from mesocosm.testing.graphs import check_graph as check_graph
     from mesocosm.testing.graphs import graph_checks as graph_checks
+    from mesocosm.testing.strategies import check_strategy as check_strategy
+    from mesocosm.testing.strategies import strategy_checks as strategy_checks
 
 _HOME = {
     "check": ("Check", "ConformanceError", "NotApplicable", "Outcome", "parametrize_with_checks", "run_checks"),
     "dynamics_kit": ("check_dynamics", "dynamics_checks"),
     "games": ("check_game", "game_checks"),
     "graphs": ("check_graph", "graph_checks"),
+    "strategies": ("check_strategy", "strategy_checks"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

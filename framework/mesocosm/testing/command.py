@@ -12,11 +12,13 @@ from mesocosm.testing.check import Check
 from mesocosm.testing.dynamics_kit import dynamics_checks
 from mesocosm.testing.games import game_checks
 from mesocosm.testing.graphs import graph_checks
+from mesocosm.testing.strategies import strategy_checks
 
 MAKERS: Mapping[str, Callable[..., list[Check]]] = {
     "dynamics": dynamics_checks,
     "game": game_checks,
     "graph": graph_checks,
+    "strategy": strategy_checks,
 }
 
 
@@ -32,7 +34,7 @@ def checks_for(
 
     Parameters
     ----------
-    kind: dynamics, game or graph; None where only one of them has the name.
+    kind: dynamics, game, graph or strategy; None where only one of them has the name.
     options: those to test it with, as a scenario gives them, on top of those of the scenario.
     scenario: a file; the first component in it with this name gives the options, its other dynamics the companions.
     only: names of checks, all where it is empty.
@@ -66,7 +68,7 @@ def _kind_of(registry: Registry, name: str) -> str:
     every = [entry.component.name for kind in MAKERS for entry in registry.entries(kind)]
     close = difflib.get_close_matches(name, every, n=1)
     hint = f"did you mean '{close[0]}'?" if close else "`mesocosm plugins` lists them"
-    raise InputError(f"no dynamics, game or graph is called '{name}'", where="plugins check", hint=hint)
+    raise InputError(f"no dynamics, game, graph or strategy is called '{name}'", where="plugins check", hint=hint)
 
 
 def _from_scenario(
@@ -79,8 +81,9 @@ def _from_scenario(
         labels = [label for label, choice in found.dynamics.items() if choice.name == name]
         chosen = companions.pop(labels[0]) if labels else None
     else:
-        choice = found.game if kind == "game" else found.graph
-        chosen = choice.resolved() if choice.name == name else None
+        strategies = [event.strategy for event in found.events if event.strategy]
+        choices = {"game": [found.game], "graph": [found.graph], "strategy": strategies}[kind]
+        chosen = next((choice.resolved() for choice in choices if choice.name == name), None)
     if chosen is None:
         raise InputError(f"no {kind} '{name}'", where=str(path), rule="the scenario must use it")
     chosen.pop("kind")

@@ -34,7 +34,7 @@ class Part:
 def options_of(registry: Registry, kind: str, name: str, given: Mapping[str, Any], *, where: str) -> Options:
     """Options of a component, checked as those of a scenario are. Raises `InputError` with every fault."""
     try:
-        return registry.options_model(kind, name).model_validate(dict(given))
+        return registry.options_model(kind, name).model_validate(dict(given), context=registry.options_context())
     except ValidationError as error:
         faults = [
             f"{'.'.join(map(str, item['loc'])) or 'options'}: {item['msg']}"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from mesocosm import FOLLOWS, LIGHT_LIBRARIES, ContactGraph, Dynamics, Game, Options
+from mesocosm import FOLLOWS, LIGHT_LIBRARIES, ContactGraph, Dynamics, Game, Options, Strategy
 from mesocosm.testing.check import ConformanceError, NotApplicable, Rule, rule
 from mesocosm.testing.component import Part
 from mesocosm.testing.entry_process import ask, loading, own_modules, undeclared_modules
@@ -76,12 +76,13 @@ def loads_with_only_what_it_declares(subject: Part) -> None:
 def refuses_unknown_options(subject: Any) -> None:
     """An option that the component does not have is an error, so that a misspelt one is not lost."""
     model, given = subject.options_model(), _given(subject.options)
+    context = subject.registry.options_context()
     try:
-        model.model_validate(given)
+        model.model_validate(given, context=context)
     except ValidationError as error:
         raise NotApplicable("its options do not accept themselves; see options_survive_json") from error
     try:
-        model.model_validate({**given, UNKNOWN: 1})
+        model.model_validate({**given, UNKNOWN: 1}, context=context)
     except ValidationError:
         return
     raise ConformanceError(
@@ -99,7 +100,7 @@ def options_survive_json(subject: Any) -> None:
     except Exception as error:
         raise ConformanceError(f"they cannot be written: {type(error).__name__}: {error}") from error
     try:
-        again = model.model_validate_json(text)
+        again = model.model_validate_json(text, context=subject.registry.options_context())
     except ValidationError as error:
         raise ConformanceError(f"{text} is not read again: {error.errors(include_url=False)[0]['msg']}") from error
     if again != options:
@@ -126,7 +127,8 @@ def describes_its_options(subject: Any) -> None:
 
 @rule("entry")
 def factory_is_what_its_kind_needs(subject: Any) -> None:
-    """A dynamics is a subclass of mesocosm.Dynamics that says whose rules it follows; a factory makes a Game or a graph.
+    """A dynamics is a subclass of mesocosm.Dynamics that says whose rules it follows; a factory makes a Game, a graph or
+    a Strategy.
 
     It makes them from the options that it is tested with.
     """
@@ -137,7 +139,7 @@ def factory_is_what_its_kind_needs(subject: Any) -> None:
         if factory.follows not in FOLLOWS:
             raise ConformanceError(f"follows is {factory.follows!r}; it is one of {', '.join(FOLLOWS)}")
         return
-    wanted = {"game": Game, "graph": ContactGraph}.get(subject.kind)
+    wanted = {"game": Game, "graph": ContactGraph, "strategy": Strategy}.get(subject.kind)
     if wanted is None:
         raise NotApplicable(f"the kit has no rule for what a component of kind {subject.kind} makes")
     arguments = (subject.size, np.random.default_rng(0)) if subject.kind == "graph" else ()

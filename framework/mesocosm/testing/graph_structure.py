@@ -138,8 +138,8 @@ STRUCTURE_RULES: tuple[Rule[Any], ...] = (
 def csr_fault(graph: ContactGraph) -> str:
     """What is wrong with the CSR arrays; '' where nothing is."""
     indptr, indices = np.asarray(graph.indptr), np.asarray(graph.indices)
-    if indptr.dtype != np.int64 or indices.dtype != np.int64:
-        return f"indptr of type {indptr.dtype} and indices of type {indices.dtype}; both are int64"
+    if indptr.dtype != np.int64 or indices.dtype != np.int32:
+        return f"indptr of type {indptr.dtype} and indices of type {indices.dtype}; they are int64 and int32"
     if graph.node_count < 1:
         return f"{graph.node_count} nodes; there is at least 1"
     if indptr.shape != (graph.node_count + 1,) or indices.ndim != 1:
@@ -216,7 +216,8 @@ def _well_formed(subject: GraphSubject) -> ContactGraph:
 
 def _entries(graph: ContactGraph) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Row and column of every stored contact, each of shape [entries]."""
-    return np.repeat(np.arange(graph.node_count, dtype=np.int64), np.diff(graph.indptr)), graph.indices
+    rows = np.repeat(np.arange(graph.node_count, dtype=np.int64), np.diff(graph.indptr))
+    return rows, graph.indices.astype(np.int64)
 
 
 def _edge_weights(graph: ContactGraph) -> dict[tuple[int, int], float]:

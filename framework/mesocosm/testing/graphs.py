@@ -17,13 +17,14 @@ from typing import Any
 from mesocosm import Registry
 from mesocosm.testing.check import Check, Outcome, Rule, checks_of, run_checks
 from mesocosm.testing.entry import ENTRY_RULES
+from mesocosm.testing.graph_changes import CHANGE_RULES
 from mesocosm.testing.graph_random import RANDOM_RULES
 from mesocosm.testing.graph_structure import STRUCTURE_RULES
 from mesocosm.testing.graph_subject import GraphSubject, graph_subject
 
 __all__ = ["GRAPH_RULES", "GraphSubject", "check_graph", "graph_checks"]
 
-GRAPH_RULES: tuple[Rule[Any], ...] = (*ENTRY_RULES, *STRUCTURE_RULES, *RANDOM_RULES)
+GRAPH_RULES: tuple[Rule[Any], ...] = (*ENTRY_RULES, *STRUCTURE_RULES, *CHANGE_RULES, *RANDOM_RULES)
 """What every builder of contact graphs must do."""
 
 

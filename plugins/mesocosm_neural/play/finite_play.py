@@ -11,7 +11,7 @@ Sources: Cardaliaguet and Hadikhanloo, ESAIM: COCV 23, 569 (2017), fictitious pl
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -54,6 +54,8 @@ class FinitePlay(Playing):
     largest distance of the last field made from the averaged one; `iterations`; `best_seed`, whose policy others may play;
     `converged`, whether that one is exploitable by at most `tolerance` of its cost; `final_size(replicate)` for an epidemic.
     """
+
+    expresses: ClassVar[frozenset[str]] = frozenset({"groups"})
 
     @property
     def sees_field(self) -> bool:
@@ -143,8 +145,7 @@ class FinitePlay(Playing):
         }
         game = self.problem.finite_game
         if game.at_risk is not None:
-            remaining = self.observe(state)["occupancy"][:, game.state_index(game.at_risk)]
-            found["final_size"] = Labelled(("replicate",), 1.0 - remaining)
+            found["final_size"] = Labelled(("replicate",), 1.0 - game.share_at_risk(self.observe(state)["occupancy"]))
         return found
 
     def policy(self) -> Policy:
