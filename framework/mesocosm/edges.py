@@ -27,7 +27,7 @@ MOST_NODES = 2**31 - 1
 class Rows(NamedTuple):
     """CSR rows of N nodes: the neighbours of node i are `indices[indptr[i]:indptr[i + 1]]`, rising; no node is repeated.
 
-    `indptr` is [N + 1]; `indices` and `weights` (None where all are 1) are [entries], every edge twice.
+    All are read-only. `indptr` is [N + 1]; `indices` and `weights` (None where all are 1) are [entries], every edge twice.
     """
 
     indptr: IntArray
@@ -57,10 +57,19 @@ def sorted_rows(node_count: int, source: ArrayLike, target: ArrayLike, weights: 
     del entries, rows, columns, data
     by_column: Any = by_row.tocsc()
     del by_row
-    indptr = np.asarray(by_column.indptr, np.int64)
-    indices = np.asarray(by_column.indices, np.int32)
+    indptr = _frozen(np.asarray(by_column.indptr, np.int64))
+    indices = _frozen(np.asarray(by_column.indices, np.int32))
     _check_simple(indptr, indices)
-    return Rows(indptr, indices, None if values is None else np.asarray(by_column.data, np.float64))
+    return Rows(indptr, indices, None if values is None else _frozen(np.asarray(by_column.data, np.float64)))
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """The array, read-only, and so is the longer one that scipy has cut it from."""
+    owner: Any = array
+    while isinstance(owner, np.ndarray):
+        owner.setflags(write=False)
+        owner = owner.base
+    return array
 
 
 def _nodes(values: ArrayLike) -> NDArray[Any]:

@@ -38,8 +38,8 @@ class ContactGraph:
     Attributes
     ----------
     node_count: number of nodes N, at least 1.
-    indptr, indices: CSR adjacency; the neighbours of i are `indices[indptr[i]:indptr[i + 1]]`, sorted. Every edge stands
-        twice. Both are empty for a complete graph.
+    indptr, indices: CSR adjacency, int64 and int32; the neighbours of i are `indices[indptr[i]:indptr[i + 1]]`, sorted.
+        Every edge stands twice. Both are empty for a complete graph.
     weights: one float per entry of `indices`, or None where every contact weighs 1.
     attributes: node attributes by name, each of shape [N].
     is_complete: whether this is the implicit complete graph.

@@ -49,16 +49,16 @@ class Contacts:
 
     @classmethod
     def of(cls, graph: ContactGraph, policy: Policy, normalise: str) -> Contacts:
-        """Copy what is needed, so that the graph itself need not be kept."""
+        """Take what is needed; the arrays of the graph are shared, not copied."""
         nothing = np.zeros(0)
         divisor = nothing
         if normalise == "mean" and not graph.is_complete:
             divisor = np.where(graph.strengths > 0, graph.strengths, 1.0)
         wiring = Wiring(
             graph.is_complete,
-            graph.indptr.astype(np.int64),
-            graph.indices.astype(np.int32),
-            nothing if graph.weights is None else graph.weights.astype(np.float64),
+            graph.indptr.astype(np.int64, copy=False),
+            graph.indices.astype(np.int32, copy=False),
+            nothing if graph.weights is None else graph.weights.astype(np.float64, copy=False),
             divisor,
         )
         rows = np.ascontiguousarray(policy.rows(graph), np.int64)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mesocosm import Events, Interval, Policy, Problem, Situation, Streams
+from mesocosm import ContactGraph, Events, Interval, Policy, Problem, Situation, Streams
 from mesocosm_agents.arrays import FloatArray, IntArray, StateArray
 from mesocosm_agents.contacts import Graphs
 from mesocosm_agents.engine import Engine, Play, Stretch
@@ -133,11 +133,11 @@ class Course:
     def _play(self, situation: Situation, piece: int) -> Play:
         game: Any = self.events.game(situation) if situation.parameters else self.problem.game
         changes, closed = self.problem.graph.changes, situation.closed
-        current: Any = None
-        if closed:
-            current = lambda graph: graph.without(closed)  # noqa: E731
-        elif changes is not None and piece >= 0:
-            current = lambda graph: changes.graph(piece)  # noqa: E731
+
+        def current(graph: ContactGraph) -> ContactGraph:
+            now = changes.graph(piece) if changes is not None and piece >= 0 else graph
+            return now.without(closed) if closed else now
+
         graphs = Graphs(self.problem, self.policy, self.redraw, current)
         return Play(game, self.policy, graphs, self.streams, self.step)
 

@@ -22,6 +22,7 @@ from mesocosm_agents.compiled import in_threads, is_tabular, make_schedule, make
 from mesocosm_agents.contacts import Contacts
 from mesocosm_agents.engine import Engine, Play, Stretch
 from mesocosm_agents.exact_kernels import Crowd, Law, largest_weights, run_windows
+from mesocosm_agents.random_bits import make_coins
 
 _MOST_ATTEMPTS = 0.25
 """Attempts on each contact, on average, that may wait at once; it bounds memory."""
@@ -109,7 +110,7 @@ class ExactEngine(Engine):
         state, the cost, and the time of the last jump."""
         play, contacts = self.play, self.play.graphs.contacts(replicate)
         top = self._largest_weights(replicate)
-        random = play.generator(stretch, replicate).integers(0, 2**64, size=4, dtype=np.uint64)
+        random = make_coins(play.generator(stretch, replicate))
         counts = np.bincount(states, minlength=len(play.game.states))
         crowd = Crowd(
             states,

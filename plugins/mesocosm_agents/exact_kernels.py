@@ -19,7 +19,7 @@ import numpy as np
 from mesocosm_agents.arrays import BoolArray, FloatArray, IntArray, StateArray, Table, Wiring
 from mesocosm_agents.exact_queue import NumberArray, bare, push, take_first
 from mesocosm_agents.kernels import compiled
-from mesocosm_agents.random_bits import WordArray, uniform
+from mesocosm_agents.random_bits import Coins, refill, uniform
 
 _LARGEST_BUCKETS = 2**16
 """Buckets whose heads fit the second-level cache."""
@@ -84,7 +84,7 @@ def _happen(
     table: Table,
     law: Law,
     window: tuple[float, float],
-    random: WordArray,
+    random: Coins,
 ) -> int:
     """Let the event in a slot happen; the agent that jumped, or -1."""
     kinds = len(law.largest) + 1
@@ -93,7 +93,7 @@ def _happen(
     if len(crowd.visits) and crowd.visits[int(slots[slot, 3])] != int(slots[slot, 4]):
         return -1
     state, row = crowd.states[agent], (crowd.rows[agent] if len(crowd.rows) else 0)
-    mark = (1.0 - uniform(random)) * (law.leave[row, state] if kind == 0 else law.largest[kind - 1])
+    mark = (1.0 - uniform(random.single)) * (law.leave[row, state] if kind == 0 else law.largest[kind - 1])
     if not _jump(agent, row, kind - 1, mark, crowd, table, law):
         return -1
     if len(crowd.visits):
@@ -119,7 +119,7 @@ def _attempt(
     top: FloatArray,
     law: Law,
     unit: float,
-    random: WordArray,
+    random: Coins,
 ) -> bool:
     """Draw the attempts of one channel that an agent makes while it stays in its state; false when no slot is left."""
     agent, end, channel, time = int(visit[0]), visit[2], int(visit[3]), visit[4]
@@ -134,10 +134,13 @@ def _attempt(
         if place[4] == len(slots):
             visit[4] = time
             return False
-        time -= np.log(uniform(random)) / pace
+        if random.used[0] == len(random.waits):
+            refill(random)
+        time += random.waits[random.used[0]] / pace
+        random.used[0] += 1
         if time >= end:
             break
-        draw = (1.0 - uniform(random)) * entries
+        draw = (1.0 - uniform(random.single)) * entries
         skip = int(draw)
         other = skip + (skip >= agent) if wiring.is_complete else wiring.indices[entry + skip]
         if len(top):
@@ -165,7 +168,7 @@ def _proceed(
     table: Table,
     law: Law,
     window: tuple[float, float],
-    random: WordArray,
+    random: Coins,
 ) -> bool:
     """Go on with a window until it is over (true) or no slot is left (false); `window` is its start and the length of a
     bucket.
@@ -197,7 +200,7 @@ def _proceed(
         visit[0], visit[1], visit[2], visit[3], visit[4] = agent, now, stop, 0.0, now
         leave = law.leave[crowd.rows[agent] if len(crowd.rows) else 0, crowd.states[agent]] * unit
         if leave > 0.0:
-            leaving = now - np.log(uniform(random)) / leave
+            leaving = now - np.log(uniform(random.single)) / leave
             if leaving < stop:
                 visit[2] = leaving
                 push(slots, near, head, place, leaving, agent * (channels + 1), agent, crowd.visits)
@@ -227,10 +230,10 @@ def run_windows(
     start: float,
     length: float,
     windows: int,
-    random: WordArray,
+    random: Coins,
 ) -> None:
     """Advance a crowd by a time `length`, cut into windows; `top` is what `largest_weights` gives, or empty where all
-    weights are 1, and `random` [4] the state of a generator of random numbers."""
+    weights are 1, and `random` where random numbers come from."""
     size = len(crowd.states)
     buckets = min(max(size // 8, 16), _LARGEST_BUCKETS)
     slots = np.empty((1024 + size // 16, 5 if len(crowd.visits) else 3))

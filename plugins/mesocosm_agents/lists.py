@@ -1,4 +1,4 @@
-"""The list engine: one replicate of a contagion-like game after the other, by lists of who is active (see `list_kernels`).
+"""The list engine: one replicate of a contagion-like game after the other, by lists of who is active (see `list_steps`).
 
 What is held are states and counts, so that the occupancy costs nothing; lists are made anew in each stretch, in the order of
 the agents: then a run that goes on from states alone takes the same course. That reads one byte for each agent, as copying
@@ -18,7 +18,7 @@ from mesocosm_agents.compiled import CompiledEngine, in_threads
 from mesocosm_agents.contacts import Contacts
 from mesocosm_agents.contagion import make_contagion, reach
 from mesocosm_agents.engine import Engine, Play, Stretch
-from mesocosm_agents.list_kernels import Costs, run_lists
+from mesocosm_agents.list_steps import Costs, run_lists
 from mesocosm_agents.random_bits import make_coins
 
 COSTS = Costs(sender=3.0, hit=8.0, puller=10.0, entry=1.5, scan=0.5)

@@ -117,5 +117,7 @@ class _Worker:
         try:
             while True:
                 self._heard.put((self, pickle.load(self.process.stdout)))
-        except (EOFError, pickle.UnpicklingError, OSError, ValueError):
+        except Exception:
+            # It has ended, or what it says is no answer: then it is of no more use.
+            self.process.kill()
             self._heard.put((self, None))

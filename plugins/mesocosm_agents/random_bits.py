@@ -27,8 +27,10 @@ _BLOCK = 512
 _HALF_ROOT = np.int64(0x3FE6A09E667F3BCD)
 """The bits of the square root of 1/2."""
 _SERIES = tuple(1.0 / order for order in range(21, 0, -2))
+_LEAST = 2.0**-53
+"""Waiting times are not zero, so that their product with an endless scale is endless."""
 _LOG_2 = float(np.log(2.0))
-_NEVER = 2.0**62
+NEVER = 2.0**60
 """A gap longer than anything that is sampled."""
 
 
@@ -123,23 +125,20 @@ def refill(coins: Coins) -> None:
             series = _SERIES[0]
             for order in range(1, len(_SERIES)):
                 series = series * square + _SERIES[order]
-            waits[lane] = -(exponents[lane] * _LOG_2 + 2.0 * ratio * series)
+            waits[lane] = max(_LEAST, -(exponents[lane] * _LOG_2 + 2.0 * ratio * series))
     coins.used[0] = 0
 
 
 @compiled
-def wait(coins: Coins) -> float:
-    """An exponential waiting time of mean 1."""
+def misses(coins: Coins, scale: float) -> int:
+    """Misses before the next hit, where `scale` is -1 / log(1 - chance); at most 2^60.
+
+    Kernels that land many hits read `waits` themselves: passing `coins` costs more than a hit.
+    """
     if coins.used[0] == len(coins.waits):
         refill(coins)
     coins.used[0] += 1
-    return coins.waits[coins.used[0] - 1]
-
-
-@compiled
-def misses(coins: Coins, scale: float) -> int:
-    """Misses before the next hit, where `scale` is -1 / log(1 - chance); at most 2^62."""
-    return int(min(wait(coins) * scale, _NEVER))
+    return np.int64(min(coins.waits[coins.used[0] - 1] * scale, NEVER))
 
 
 @compiled
@@ -186,8 +185,13 @@ def toss(coins: Coins) -> None:
                 heads = (heads & drawn) | (digits[place] & (heads | drawn))
             first[lane], second[lane], third[lane], fourth[lane] = a, b, c, d
             block[lane] = heads
+    waits, scale, used = coins.waits, coins.rest[0], coins.used[0]
     place, size = coins.gap[0], 64 * len(words)
     while place < size:
         words[place >> 6] |= np.uint64(1) << np.uint64(place & 63)
-        place += 1 + misses(coins, coins.rest[0])
-    coins.gap[0] = place - size
+        if used == len(waits):
+            refill(coins)
+            used = 0
+        place += 1 + np.int64(min(waits[used] * scale, NEVER))
+        used += 1
+    coins.gap[0], coins.used[0] = place - size, used

@@ -38,8 +38,8 @@ class Ties:
     @classmethod
     def of(cls, contacts: Contacts, device: torch.device, dtype: torch.dtype) -> Ties:
         """The contacts of one graph on a device."""
-        wiring, rows = contacts.wiring, torch.as_tensor(contacts.rows, device=device)
-        divisor = torch.as_tensor(wiring.divisor, dtype=dtype, device=device) if len(wiring.divisor) else None
+        wiring, rows = contacts.wiring, torch.tensor(contacts.rows, device=device)
+        divisor = torch.tensor(wiring.divisor, dtype=dtype, device=device) if len(wiring.divisor) else None
         adjacency = None if wiring.is_complete else _adjacency(wiring, contacts.size, device, dtype)
         return cls(adjacency, divisor, rows)
 
@@ -56,12 +56,12 @@ def _adjacency(wiring: Wiring, size: int, device: torch.device, dtype: torch.dty
     narrow = torch.int32 if len(wiring.indices) < 2**31 else torch.int64
     values = torch.ones(len(wiring.indices), dtype=dtype, device=device)
     if len(wiring.weights):
-        values = torch.as_tensor(wiring.weights, dtype=dtype, device=device)
+        values = torch.tensor(wiring.weights, dtype=dtype, device=device)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse (CSR|invariant)", UserWarning)
         return torch.sparse_csr_tensor(
-            torch.as_tensor(wiring.indptr, dtype=narrow, device=device),
-            torch.as_tensor(wiring.indices, dtype=narrow, device=device),
+            torch.tensor(wiring.indptr, dtype=narrow, device=device),
+            torch.tensor(wiring.indices, dtype=narrow, device=device),
             values,
             (size, size),
             check_invariants=False,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mesocosm_agents.arrays import FloatArray, IntArray, Wiring
+from mesocosm_agents.arrays import FloatArray, IntArray
 from mesocosm_agents.kernels import compiled
 from mesocosm_agents.random_bits import uniform
 
@@ -23,11 +23,21 @@ class Thinning(NamedTuple):
 
 
 @compiled
-def is_felt(receiver: int, entry: int, wiring: Wiring, thinning: Thinning, state: NDArray[np.uint64]) -> bool:
-    """Whether a hit on a receiver through an entry of the adjacency survives thinning."""
-    rate = thinning.rate[thinning.rows[receiver]]
-    if len(wiring.weights):
-        rate *= wiring.weights[entry]
-    if len(wiring.divisor):
-        rate /= wiring.divisor[receiver]
-    return bool(uniform(state) * thinning.ceiling <= -np.expm1(-rate))
+def is_felt(
+    receiver: int,
+    entry: int,
+    weights: FloatArray,
+    divisor: FloatArray,
+    rate: FloatArray,
+    rows: IntArray,
+    ceiling: float,
+    state: NDArray[np.uint64],
+) -> bool:
+    """Whether a hit on a receiver through an entry of the adjacency survives thinning. It takes arrays one by one: passing the
+    tuples that hold them would cost more than the answer."""
+    own = rate[rows[receiver]]
+    if len(weights):
+        own *= weights[entry]
+    if len(divisor):
+        own /= divisor[receiver]
+    return bool(uniform(state) * ceiling <= -np.expm1(-own))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mesocosm_agents.arrays import FloatArray, IntArray, Wiring
 from mesocosm_agents.contagion import Contagion
 from mesocosm_agents.kernels import compiled
-from mesocosm_agents.random_bits import Coins, refill, set_chance, spacing, toss, uniform, wait
+from mesocosm_agents.random_bits import NEVER, Coins, misses, refill, set_chance, spacing, toss, uniform
 from mesocosm_agents.thinning import Thinning, is_felt
 
 Plane = NDArray[Any]
@@ -43,7 +43,9 @@ def ones(word: np.uint64) -> int:
 @compiled
 def pull(plane: Plane, source: Plane, wiring: Wiring, thinning: Thinning, coins: Coins, moved: Plane) -> None:
     """Mark in `moved` the bits of `plane` that feel a contact in `source`. `coins` are set to the ceiling."""
-    indptr, indices, is_needed = wiring.indptr, wiring.indices, thinning.is_needed
+    indptr, indices, weights, divisor = wiring.indptr, wiring.indices, wiring.weights, wiring.divisor
+    is_needed, rate, rows, ceiling = thinning.is_needed, thinning.rate, thinning.rows, thinning.ceiling
+    single = coins.single
     words = coins.words.view(plane.dtype)
     size = len(words)
     at = size
@@ -64,7 +66,7 @@ def pull(plane: Plane, source: Plane, wiring: Wiring, thinning: Thinning, coins:
                     while hits:
                         bit = hits & (~hits + np.uint64(1))
                         hits ^= bit
-                        if is_felt(agent, entry + place, wiring, thinning, coins.single):
+                        if is_felt(agent, entry + place, weights, divisor, rate, rows, ceiling, single):
                             found |= bit
             else:
                 for place in range(take):
@@ -77,10 +79,10 @@ def pull(plane: Plane, source: Plane, wiring: Wiring, thinning: Thinning, coins:
 @compiled
 def push(plane: Plane, source: Plane, wiring: Wiring, thinning: Thinning, coins: Coins, moved: Plane) -> None:
     """As `pull`, from the senders."""
-    indptr, indices, waits, is_needed = wiring.indptr, wiring.indices, coins.waits, thinning.is_needed
-    scale = spacing(thinning.ceiling)
-    # Waiting times are read here and not by a function: passing `coins` for every hit would cost more than the hit.
-    gap, used = np.int64(min(wait(coins) * scale, 2.0**60)), coins.used[0]
+    indptr, indices, weights, divisor = wiring.indptr, wiring.indices, wiring.weights, wiring.divisor
+    is_needed, rate, rows, ceiling = thinning.is_needed, thinning.rate, thinning.rows, thinning.ceiling
+    single, waits, scale = coins.single, coins.waits, spacing(ceiling)
+    gap, used = misses(coins, scale), coins.used[0]
     for agent in range(len(plane)):
         word = np.uint64(source[agent])
         if word == 0:
@@ -95,12 +97,14 @@ def push(plane: Plane, source: Plane, wiring: Wiring, thinning: Thinning, coins:
                 word &= word - np.uint64(1)
             contact = indices[start + gap]
             hit = plane[contact] & (word & (~word + np.uint64(1)))
-            if not is_needed or (hit and is_felt(contact, start + gap, wiring, thinning, coins.single)):
+            if not is_needed:
+                moved[contact] |= hit
+            elif hit and is_felt(contact, start + gap, weights, divisor, rate, rows, ceiling, single):
                 moved[contact] |= hit
             if used == len(waits):
                 refill(coins)
                 used = 0
-            gap += 1 + np.int64(min(waits[used] * scale, 2.0**60))
+            gap += 1 + np.int64(min(waits[used] * scale, NEVER))
             used += 1
         gap -= left
     coins.used[0] = used
@@ -111,7 +115,7 @@ def leave(plane: Plane, rate: FloatArray, rows: IntArray, coins: Coins, moved: P
     """Mark in `moved` the bits of `plane` that leave of themselves; `rate` [row] is intensity times step."""
     ceiling = -np.expm1(-rate.max())
     is_even = len(rate) == 1
-    words = coins.words.view(plane.dtype)
+    words, single = coins.words.view(plane.dtype), coins.single
     set_chance(coins, ceiling)
     for start in range(0, len(plane), len(words)):
         toss(coins)
@@ -126,7 +130,7 @@ def leave(plane: Plane, rate: FloatArray, rows: IntArray, coins: Coins, moved: P
             while hits:
                 bit = hits & (~hits + np.uint64(1))
                 hits ^= bit
-                if uniform(coins.single) * ceiling <= chance:
+                if uniform(single) * ceiling <= chance:
                     moved[agent] |= bit
 
 

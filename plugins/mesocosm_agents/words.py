@@ -21,7 +21,7 @@ from mesocosm_agents.engine import Engine, Play, Stretch
 from mesocosm_agents.random_bits import make_coins
 from mesocosm_agents.word_kernels import Costs, count_bits, run_words, unweave, weave
 
-FEWEST = 12
+FEWEST = 24
 """Replicates from which on words pay, against one run after the other."""
 
 COSTS = Costs(hit=5.0, agent=2.0, entry=1.0)

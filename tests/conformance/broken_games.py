@@ -147,6 +147,11 @@ class Overflow(Sound):
         return self.stack([state * 100 > 50], like=control)
 
 
+class Seasons(Sound):
+    def emission(self, t: float, state: Any, control: Any) -> Any:
+        return (1.0 + 0.1 * t) * super().emission(t, state, control)
+
+
 class Jitter(Sound):
     def running_cost(self, t: float, state: Any, field: Any, control: Any) -> Any:
         return 0.0 * control + 1e-14 * np.random.random()  # noqa: NPY002
@@ -226,6 +231,7 @@ GAMES = {
     "costs_are_numbers": ScalarCost,
     "agents_do_not_see_each_other": Crowd,
     "any_integer_type_of_states": Overflow,
+    "time_is_declared": Seasons,
     "functions_are_deterministic": Jitter,
     "functions_change_nothing": Counting,
     "numpy_and_torch_agree": NumpyOnly,

@@ -52,7 +52,7 @@ def test_the_kit_tells_what_is_wrong(broken: Registry) -> None:
     with pytest.raises(ConformanceError) as told:
         check_game("best_control_is_a_control", registry=broken)
     assert str(told.value).startswith(
-        "1 of 29 checks failed\n- game 'best_control_is_a_control' of plugin 'broken_games'"
+        "1 of 30 checks failed\n- game 'best_control_is_a_control' of plugin 'broken_games'"
     )
     assert "the range is [0.2, 1]" in str(told.value)
     assert "end with .clip(minimum, maximum)" in str(told.value)

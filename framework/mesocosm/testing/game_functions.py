@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -115,6 +116,25 @@ def any_integer_type_of_states(subject: GameSubject) -> None:
                 raise ConformanceError(
                     f"{name} differs for states of type {np.dtype(kind)}",
                     hint="compare states, do not compute with them",
+                )
+
+
+@rule("game")
+def time_is_declared(subject: GameSubject) -> None:
+    """Emission, intensities and running cost are the same at all times, unless the game says that they vary."""
+    game = subject.sound()
+    if game.varies_in_time:
+        raise NotApplicable("the game says that it varies in time")
+    for name, (state, function) in functions_of(game).items():
+        given = inputs(game, np.random.default_rng(13), (40,), state=state)
+        expected = np.asarray(function(given))
+        if not np.array_equal(np.asarray(function(given)), expected, equal_nan=True):
+            continue  # not deterministic at all: the fault of another rule
+        for t in TIMES[1:]:
+            if not np.array_equal(np.asarray(function(replace(given, t=t))), expected, equal_nan=True):
+                raise ConformanceError(
+                    f"{name} is not the same at time {t:g} as at {given.t:g}",
+                    hint="write varies_in_time = True into the class: the exact engine holds it constant over pieces then",
                 )
 
 
@@ -230,6 +250,7 @@ FUNCTION_RULES: tuple[Rule[Any], ...] = (
     costs_are_numbers,
     agents_do_not_see_each_other,
     any_integer_type_of_states,
+    time_is_declared,
     functions_are_deterministic,
     functions_change_nothing,
     numpy_and_torch_agree,
