@@ -234,6 +234,8 @@ def run_windows(
 ) -> None:
     """Advance a crowd by a time `length`, cut into windows; `top` is what `largest_weights` gives, or empty where all
     weights are 1, and `random` where random numbers come from."""
+    # Also compiles it here, with references counted, which it needs: a bare kernel hands its own way down to what it calls.
+    refill(random)
     size = len(crowd.states)
     buckets = min(max(size // 8, 16), _LARGEST_BUCKETS)
     slots = np.empty((1024 + size // 16, 5 if len(crowd.visits) else 3))

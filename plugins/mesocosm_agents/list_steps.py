@@ -1,4 +1,4 @@
-"""Time steps of one replicate of a contagion-like game: contacts are pushed or pulled, whichever is cheaper, and lists kept."""
+"""Time steps of one replicate of a contagion-like game (see `contagion`): the cheaper of push and pull, and lists."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mesocosm_agents.arrays import BoolArray, FloatArray, IntArray, StateArray, Wiring
+from mesocosm_agents.arrays import BoolArray, IntArray, StateArray, Wiring
 from mesocosm_agents.contagion import Contagion
 from mesocosm_agents.kernels import compiled
 from mesocosm_agents.list_kernels import NodeArray, leave, pull, push

@@ -97,9 +97,7 @@ def push(plane: Plane, source: Plane, wiring: Wiring, thinning: Thinning, coins:
                 word &= word - np.uint64(1)
             contact = indices[start + gap]
             hit = plane[contact] & (word & (~word + np.uint64(1)))
-            if not is_needed:
-                moved[contact] |= hit
-            elif hit and is_felt(contact, start + gap, weights, divisor, rate, rows, ceiling, single):
+            if not is_needed or (hit and is_felt(contact, start + gap, weights, divisor, rate, rows, ceiling, single)):
                 moved[contact] |= hit
             if used == len(waits):
                 refill(coins)
@@ -166,11 +164,14 @@ def run_words(
     """
     states, size = planes.shape
     degree = len(wiring.indices) / size
-    moved, joined = np.zeros_like(planes), np.zeros_like(planes[0])
+    # Left empty: pages that are not touched take no memory.
+    moved, joined = np.empty_like(planes), np.empty_like(planes[0])
     uneven = len(wiring.weights) > 0 or len(wiring.divisor) > 0
     crowd = np.zeros(states)
     for state in range(states):
         crowd[state] = count(planes[state])
+        if contagion.target[state] >= 0:
+            moved[state] = 0
     for step in range(len(contagion.leaving)):
         if len(contagion.cost):
             pay(planes, contagion.cost[step], rows, paid)

@@ -261,6 +261,20 @@ def test_many_attempts_at_once_need_no_more_room_than_there_is():
     assert abs(shares[0].mean() - shares[1].mean()) < 4 * error
 
 
+def test_one_visit_may_need_the_queue_to_grow():
+    """Would catch attempts that are drawn twice or not at all where the queue grows in the middle of an agent's visit.
+
+    A hub infects 20,000 leaves at rate beta each, and makes more attempts than the queue first holds: a leaf stays
+    susceptible until T with the chance exp(-beta T); a doubled first half is off by 40 standard errors."""
+    leaves, beta = 20_000, 0.25
+    graph = ContactGraph.from_edges(leaves + 1, np.zeros(leaves, int), np.arange(1, leaves + 1))
+    held = np.zeros((1, leaves + 1), np.int8)
+    held[0, 0] = 1
+    engine_of(sir(beta), graph).advance(held, np.array([0]), Stretch(0, 0.0, 1.0))
+    chance = np.exp(-beta)
+    assert abs((held == 0).sum() - leaves * chance) < 5 * np.sqrt(leaves * chance * (1 - chance))
+
+
 def test_the_queue_gives_events_back_in_order():
     """Would catch a heap out of order, events of a later bucket before those of an earlier one, and slots used twice."""
     generator, buckets = np.random.default_rng(3), 16

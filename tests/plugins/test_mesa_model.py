@@ -21,6 +21,7 @@ import pytest
 
 import mesocosm
 from mesocosm import Context, DynamicsError, InputError, Registry, Trajectories
+from mesocosm.testing import check_dynamics
 from mesocosm_agents import mesa_crew
 from mesocosm_agents.mesa_loading import start_method_kept
 from mesocosm_agents.mesa_model import MesaModel
@@ -340,6 +341,16 @@ def test_models_are_freed(plugins: Registry, made: Callable[..., Any]) -> None:
         np.random.set_state(shared)  # noqa: NPY002
     gc.collect()
     assert not alive
+
+
+@pytest.mark.slow
+def test_it_passes_the_kit(plugins: Registry) -> None:
+    """Catches whatever the kit says, such as draws from the generators of this process, or a seed that does not decide."""
+    options = {"model": "contagion", "states": "health", "graph_argument": "graph", "step": 0.05, "replicates": 3}
+    options |= {"workers": 1, "parameters": {"beta": 0.1, "gamma": 0.1}}
+    outcomes = check_dynamics("mesa_model", options=options, registry=plugins)
+    passed = {outcome.check.name for outcome in outcomes if outcome.status == "passed"}
+    assert {"runs_a_game", "same_seed_same_bytes", "stops_restores_and_goes_on", "frees_its_memory"} <= passed
 
 
 SCRIPT = """

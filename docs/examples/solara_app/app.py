@@ -1,4 +1,7 @@
-"""A run of mesocosm in SolaraViz: `solara run app.py`. It needs `pip install 'ipyvue<2' 'ipyvuetify<2' 'solara[assets]' altair`."""
+"""A run of mesocosm in SolaraViz: `solara run app.py`.
+
+It needs `pip install "ipyvue<2" "ipyvuetify<2" "solara[assets]" altair`.
+"""
 
 from pathlib import Path
 

@@ -6,7 +6,7 @@ advances it interval by interval. A problem that the dynamics refuses in `check`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from mesocosm.testing.check import ConformanceError, NotApplicable
 from mesocosm.testing.component import Part, options_of
 
 FloatArray = NDArray[np.float64]
+Maker = Callable[[Problem, Context], Dynamics]
 
 LABEL = "subject"
 """What the kit calls the dynamics under test."""
@@ -82,8 +83,7 @@ class DynamicsSubject(Part):
     def run(self, problem: Problem, label: str = LABEL) -> Trajectories:
         """What a run records of it, through the front door. Raises `NotApplicable` where it refuses the problem."""
         self._checked(problem, label, None)
-        makers = {name: cls.bind(options) for name, (cls, options) in self.companions.items()}
-        return simulate(problem, {**makers, label: self.cls.bind(self.options)})[label]
+        return simulate(problem, {**self._companion_makers(), label: self._maker(self.cls, self.options)})[label]
 
     def sample(self, problem: Problem, draws: int) -> FloatArray:
         """Occupancy of at least `draws` independent replicates, shape [draw, time, state]; one of a deterministic dynamics.
@@ -121,10 +121,17 @@ class DynamicsSubject(Part):
             return policy
 
         def trajectories_of(other: str) -> Trajectories:
-            makers = {name: cls.bind(options) for name, (cls, options) in self.companions.items()}
-            return simulate(problem, makers)[other]
+            return simulate(problem, self._companion_makers())[other]
 
-        return Context(label, problem.streams(label), policy_of, trajectories_of, folder)
+        streams = problem.streams(label)
+        return Context(label, streams, policy_of, trajectories_of, folder, component=self.registry.factory)
+
+    def _companion_makers(self) -> dict[str, Maker]:
+        return {name: self._maker(cls, options) for name, (cls, options) in self.companions.items()}
+
+    def _maker(self, cls: type[Dynamics], options: Options) -> Maker:
+        """What makes a dynamics that finds the components of the registry, as in a run."""
+        return lambda problem, context: cls(problem, options, replace(context, component=self.registry.factory))
 
 
 def dynamics_subject(
