@@ -27,5 +27,5 @@ def mesocosm_components():  # type: ignore[no-untyped-def]
         factory="mesocosm_agents.mesa_run:RunModel",
         options="mesocosm:Options",
         requires=("mesa",),
-        summary="a run as a mesa.Model, for mesocosm.mesa_model",
+        summary="a run as a mesa.Model, for people at home in Mesa",
     )

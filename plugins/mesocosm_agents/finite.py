@@ -71,7 +71,7 @@ class FiniteAgents(AgentBased):
 
     def __init__(self, problem: Problem, options: AgentBasedOptions, context: Context) -> None:
         super().__init__(problem, options, context)
-        if options.engine in ("exact", "mesa"):
+        if options.engine in ("exact", "mesa") or self._rewires:
             self.devices = ("cpu",)  # type: ignore[misc]
 
     def check(self) -> None:
@@ -89,6 +89,9 @@ class FiniteAgents(AgentBased):
                 where=f"dynamics.{self.context.label}",
                 rule=f"at most {np.iinfo(np.int8).max}",
             )
+        on_tensors = self.problem.device.kind in self.devices
+        if on_tensors and self.problem.device.kind == "mps" and self.problem.precision == "float64":
+            raise InputError("precision float64 on mps", where="precision", rule="mps computes in float32")
         size = self.problem.graph.node_count
         where = f"dynamics.{self.context.label}.deviations"
         check_deviations(self.options.deviations, game, self.replicates, size, where)

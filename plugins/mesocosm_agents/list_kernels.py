@@ -84,7 +84,7 @@ def push(
             if used == len(waits):
                 refill(coins)
                 used = 0
-            gap += 1 + np.int64(min(waits[used] * scale, NEVER))
+            gap += 1 + int(min(waits[used] * scale, NEVER))
             used += 1
         gap -= degree
     coins.used[0] = used
@@ -149,7 +149,7 @@ def leave(
         if used == len(waits):
             refill(coins)
             used = 0
-        place += 1 + np.int64(min(waits[used] * scale, NEVER))
+        place += 1 + int(min(waits[used] * scale, NEVER))
         used += 1
     coins.used[0] = used
     return filled

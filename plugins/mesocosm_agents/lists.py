@@ -74,7 +74,8 @@ class ListEngine(Engine):
             contacts = play.graphs.contacts(replicate)
             if contacts not in self._reaches:
                 self._reaches[contacts] = reach(contacts)
-        return np.array(in_threads(one, len(numbers)), np.float64) * length / held.states.shape[1]
+        paid: FloatArray = np.array(in_threads(one, len(numbers)), np.float64)
+        return np.asarray(paid * (length / held.states.shape[1]), np.float64)
 
     def _count(self, states: StateArray) -> IntArray:
         return np.stack([np.bincount(row, minlength=len(self.play.game.states)) for row in states])

@@ -138,7 +138,7 @@ def misses(coins: Coins, scale: float) -> int:
     if coins.used[0] == len(coins.waits):
         refill(coins)
     coins.used[0] += 1
-    return np.int64(min(coins.waits[coins.used[0] - 1] * scale, NEVER))
+    return int(min(coins.waits[coins.used[0] - 1] * scale, NEVER))
 
 
 @compiled
@@ -192,6 +192,6 @@ def toss(coins: Coins) -> None:
         if used == len(waits):
             refill(coins)
             used = 0
-        place += 1 + np.int64(min(waits[used] * scale, NEVER))
+        place += 1 + int(min(waits[used] * scale, NEVER))
         used += 1
     coins.gap[0], coins.used[0] = place - size, used

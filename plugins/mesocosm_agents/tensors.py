@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mesocosm import InputError
+from mesocosm import DeviceError, InputError
 from mesocosm_agents.arrays import FloatArray, IntArray, StateArray, Wiring
 from mesocosm_agents.contacts import Contacts
 from mesocosm_agents.engine import Engine, Play, Stretch
@@ -74,6 +74,14 @@ class TensorEngine(Engine):
     def __init__(self, play: Play, device: str, precision: str) -> None:
         super().__init__(play)
         self.device, self.dtype = torch.device(device), getattr(torch, precision)
+        kind = self.device.type
+        if not (kind == "cpu" or (torch.backends.mps if kind == "mps" else torch.cuda).is_available()):
+            raise DeviceError(
+                f"torch {torch.__version__} cannot use '{device}'",
+                where="device",
+                rule="a named device must be usable: nothing falls back silently",
+                hint="install a build of torch for it, or use 'cpu'",
+            )
         self._ties: dict[int, tuple[Contacts, Ties]] = {}
 
     def load(self, states: StateArray) -> Tensor:

@@ -37,7 +37,7 @@ def ones(word: np.uint64) -> int:
     word = word - ((word >> np.uint64(1)) & np.uint64(0x5555555555555555))
     word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
     word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
+    return int(np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56)))
 
 
 @compiled
@@ -102,7 +102,7 @@ def push(plane: Plane, source: Plane, wiring: Wiring, thinning: Thinning, coins:
             if used == len(waits):
                 refill(coins)
                 used = 0
-            gap += 1 + np.int64(min(waits[used] * scale, NEVER))
+            gap += 1 + int(min(waits[used] * scale, NEVER))
             used += 1
         gap -= left
     coins.used[0] = used

@@ -191,7 +191,7 @@ def test_every_bundled_component_is_in_the_reference(site: Path) -> None:
     registry = Registry.discover()
     text = components_reference(registry)
     bundled = [entry for entry in registry.entries() if entry.plugin.distribution == "mesocosm"]
-    assert {entry.component.kind for entry in bundled} == {"dynamics", "game", "graph"}
+    assert {entry.component.kind for entry in bundled} == {"dynamics", "executor", "game", "graph", "strategy"}
     for entry in bundled:
         kind, name = entry.component.kind, entry.component.name
         cells = row(section(text, TITLES[kind], 2), name).strip("| ").split(" | ")

@@ -232,7 +232,7 @@ def test_learning_with_every_solver_starts_alike(tmp_path: Path) -> None:
         f"solver: {solver}, noise: demographic}}\n"
         for solver in SOLVERS
     ]
-    text = EPIDEMIC + "dynamics:\n  agents: {kind: agent_based, replicates: 4}\n" + "".join(entries)
+    text = EPIDEMIC + "dynamics:\n  agents: {kind: agent_based, replicates: 4, engine: step}\n" + "".join(entries)
     run = mesocosm.run(mesocosm.parse(text.replace("epidemic", "solvers")), tmp_path, report=False)
     first = [float(run.tree[solver]["loss"].values[0]) for solver in SOLVERS]
     assert len(set(first)) == len(SOLVERS)

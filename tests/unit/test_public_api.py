@@ -22,21 +22,25 @@ from mesocosm.scenario import ScenarioModel
 
 NAMES = [
     "API_VERSION", "Assessment", "Axis", "Clock", "Component", "ComponentError", "ConstantControl",
-    "ConstantPolicy", "ContactGraph", "Context", "Control", "DataError", "DataPath", "DegreeLaw", "Device",
-    "DeviceError", "DiffusionField", "DiffusionGame", "DiscretePolicy", "DiscreteTimeGame", "Door", "Dynamics",
-    "DynamicsError", "FOLLOWS", "Feedback", "FiniteStateGame", "Flow", "Game", "GradientFlow", "GridFlow",
-    "GridPolicy", "InputError", "Interval", "LIGHT_LIBRARIES", "Labelled", "Law", "LearnFrom", "LearningRule",
-    "Marginals", "MeanField", "MesocosmError", "Mixing", "Normal", "Options", "Passage", "Point", "Policy",
-    "PolicyFile", "PolicyFrom", "PolicyOption", "Population", "Problem", "Reference", "Registry", "Results",
-    "RunError", "Scenario", "ScenarioError", "StageGame", "StoreError", "Streams", "TabulatedPolicy",
-    "Trajectories", "Transition", "Uniform", "assess", "build", "choose_policy", "compare", "constant_control",
-    "half_step_grid", "hookimpl", "load", "load_policy", "makers_of", "no_control", "open_results", "parse",
-    "resolve_device", "resume", "run", "simulate", "steps_per_interval", "substeps", "tabulate_policy",
+    "ConstantPolicy", "ContactGraph", "Context", "Control", "Course", "DataError", "DataPath", "DegreeLaw",
+    "Device", "DeviceError", "DiffusionField", "DiffusionGame", "DiscretePolicy", "DiscreteTimeGame", "Door",
+    "Dynamics", "DynamicsError", "Event", "Events", "FEATURES", "FOLLOWS", "Feedback", "FiniteStateGame",
+    "Flow", "Game", "GradientFlow", "GraphChanges", "GraphChoice", "GraphRecord", "GridFlow", "GridPolicy",
+    "GroupedGame", "InputError", "Interval", "LIGHT_LIBRARIES", "Labelled", "Law", "LearnFrom", "LearningRule",
+    "Marginals", "MeanField", "MesocosmError", "Mixing", "Normal", "Options", "Passage", "Piece", "Point",
+    "Policy", "PolicyFile", "PolicyFrom", "PolicyOption", "Population", "Problem", "Reference", "Regime",
+    "Registry", "Results", "Rewiring", "RunError", "Scenario", "ScenarioError", "Situation", "StageGame",
+    "StoreError", "Strategy", "Streams", "TabulatedPolicy", "Threshold", "Timeline", "Trajectories",
+    "Transition", "Uniform", "Vaccination", "assess", "build", "check_memory", "choose_policy", "compare",
+    "constant_control", "half_step_grid", "hookimpl", "load", "load_policy", "makers_of", "memory_of",
+    "mesa_model", "no_control", "open_results", "parse", "resolve_device", "resume", "run", "saved_shares",
+    "simulate", "steps_needed", "steps_per_interval", "substeps", "tabulate_policy",
 ]  # fmt: skip
 
 TESTING_NAMES = [
     "Check", "ConformanceError", "NotApplicable", "Outcome", "check_dynamics", "check_game", "check_graph",
-    "dynamics_checks", "game_checks", "graph_checks", "parametrize_with_checks", "run_checks",
+    "check_strategy", "dynamics_checks", "game_checks", "graph_checks", "parametrize_with_checks", "run_checks",
+    "strategy_checks",
 ]  # fmt: skip
 
 HOOKS = {
@@ -51,72 +55,77 @@ HOOKS = {
 """Hook -> its arguments, which plugins name."""
 
 COMPONENTS = {
-    "dynamics": "agent_based classical_mfg edge_based neural_sde table",
+    "dynamics": "agent_based classical_mfg edge_based mesa_model neural_sde table",
     "game": """
-        beach_bar congestion effort el_farol interbank left_right meeting opinion rock_paper_scissors
-        seir sir sis susceptible_infected synchronisation torus vaccination
+        beach_bar congestion effort el_farol interbank left_right meeting opinion rock_paper_scissors seir sir
+        sis susceptible_infected synchronisation torus vaccination
     """,
     "graph": """
-        barabasi_albert blocks complete configuration edges erdos_renyi lattice networkx regular
-        watts_strogatz
+        barabasi_albert blocks complete configuration contact_matrix contacts edges erdos_renyi households
+        lattice layers networkx regular snapshots watts_strogatz
     """,
+    "strategy": "acquaintance betweenness core degree random",
+    "executor": "mesa",
 }
 """Kind -> what scenarios write; all that is bundled."""
 
 OPTIONS = {
     "scenario": """
         mesocosm requires name seed device precision time time.end time.save_every time.unit population
-        population.size population.initial population.initial_counts population.groups
-        population.groups.initial graph game dynamics compare compare.reference compare.observables
-        compare.window
+        population.size population.initial population.initial_counts population.groups population.groups.initial
+        population.groups.game graph game dynamics events events.name events.at events.when
+        events.when.observable events.when.above events.when.below events.after events.close events.open
+        events.set events.vaccinate events.vaccinate.count events.vaccinate.share events.vaccinate.strategy
+        events.vaccinate.into events.vaccinate.from events.vaccinate.anyone compare compare.reference
+        compare.observables compare.window
     """,
     "dynamics agent_based": """
-        deviations engine policy policy.constant policy.file policy.from record_places redraw replicates
-        step
+        replicates step policy policy.constant policy.from policy.file deviations redraw engine record_places
     """,
     "dynamics classical_mfg": """
         closure degrees group policy policy.constant policy.from policy.file method initial_guess
-        initial_guess.constant initial_guess.from initial_guess.file continuation tolerance iterations
-        damping cells horizon social_optimum step
+        initial_guess.constant initial_guess.from initial_guess.file continuation tolerance iterations damping
+        cells horizon social_optimum step
     """,
     "dynamics edge_based": "degrees",
+    "dynamics mesa_model": """
+        model states states.observable mapping parameters graph_argument redraw step replicates workers
+    """,
     "dynamics neural_sde": """
-        batch calibrate calibrate.closure calibrate.from calibrate.noise calibrate.parameters
-        calibrate.parameters.high calibrate.parameters.low calibrate.parameters.start
-        calibrate.parameters.varies calibrate.until check_every checkpoint_every depth gradient_norm inputs
-        learn learn.bounds learn.covariates learn.covariates.also learn.covariates.also.between
-        learn.covariates.also.from learn.covariates.also.names learn.covariates.between
-        learn.covariates.from learn.covariates.names learn.diffusion learn.drift learn.forecasts
-        learn.forecasts.average learn.forecasts.block learn.forecasts.every learn.forecasts.first
-        learn.forecasts.horizons learn.forecasts.record learn.from learn.hold_out learn.quantities
-        learn.reporting learn.reporting.quantity learn.reporting.share learn.reporting.size
-        learn.reporting.transition learn.sees learn.until learn.validation learn.window learning_rate loss
-        noise parameters paths patience play play.averaging play.closure play.flow_every play.frequencies
-        play.scenarios play.sees play.shock play.tolerance regularisation seeds solver step steps width
+        seeds steps learning_rate gradient_norm width depth batch checkpoint_every check_every patience learn
+        learn.from learn.until learn.hold_out learn.validation learn.window learn.covariates
+        learn.covariates.from learn.covariates.names learn.covariates.between learn.covariates.also
+        learn.covariates.also.from learn.covariates.also.names learn.covariates.also.between learn.reporting
+        learn.reporting.quantity learn.reporting.transition learn.reporting.share learn.reporting.size
+        learn.forecasts learn.forecasts.first learn.forecasts.every learn.forecasts.horizons
+        learn.forecasts.average learn.forecasts.record learn.forecasts.block learn.drift learn.diffusion
+        learn.sees learn.quantities learn.bounds play play.sees play.closure play.averaging play.flow_every
+        play.frequencies play.scenarios play.shock play.tolerance calibrate calibrate.from calibrate.until
+        calibrate.parameters calibrate.parameters.start calibrate.parameters.low calibrate.parameters.high
+        calibrate.parameters.varies calibrate.closure calibrate.noise parameters paths inputs noise loss
+        regularisation solver step
     """,
     "dynamics table": """
-        column file observable outside quantities quantities.absolute quantities.before quantities.between
-        quantities.column quantities.cumulative quantities.difference quantities.equals quantities.lag
-        quantities.minus quantities.negative quantities.over quantities.per_save quantities.smooth
-        quantities.so_far quantities.sum_over replicate scale series start states states.absolute
-        states.before states.between states.column states.cumulative states.difference states.equals
-        states.lag states.minus states.negative states.over states.per_save states.smooth states.so_far
-        states.sum_over time where
+        file series where observable column states states.column states.minus states.over states.absolute
+        states.equals states.between states.per_save states.difference states.negative states.cumulative
+        states.sum_over states.smooth states.so_far states.lag states.before scale quantities quantities.column
+        quantities.minus quantities.over quantities.absolute quantities.equals quantities.between
+        quantities.per_save quantities.difference quantities.negative quantities.cumulative quantities.sum_over
+        quantities.smooth quantities.so_far quantities.lag quantities.before replicate time start outside
     """,
     "game beach_bar": "places bar still crowd_floor",
     "game congestion": """
-        door time_cost crowding remaining sigma speed bandwidth start start.point start.normal
-        start.uniform
+        door time_cost crowding remaining sigma speed bandwidth start start.point start.normal start.uniform
     """,
     "game effort": "beta gamma minimum infection_cost",
     "game el_farol": """
-        form capacity payoffs payoffs.uncrowded payoffs.home payoffs.crowded groups groups.file
-        groups.group groups.round groups.size groups.capacity predictors predictors.bag predictors.memory
-        logit logit.sensitivity logit.rate
+        form capacity payoffs payoffs.uncrowded payoffs.home payoffs.crowded groups groups.file groups.group
+        groups.round groups.size groups.capacity predictors predictors.bag predictors.memory logit
+        logit.sensitivity logit.rate
     """,
     "game interbank": """
-        mean_reversion borrowing running_cost terminal_cost sigma correlation start start.point
-        start.normal start.uniform width
+        mean_reversion borrowing running_cost terminal_cost sigma correlation start start.point start.normal
+        start.uniform width
     """,
     "game left_right": "left right",
     "game meeting": """
@@ -128,13 +137,15 @@ OPTIONS = {
         start.normal start.uniform
     """,
     "game rock_paper_scissors": "wins losses",
-    "game seir": "beta gamma effort effort.cost effort.infection_cost effort.minimum sigma",
-    "game sir": "beta gamma effort effort.cost effort.infection_cost effort.minimum",
-    "game sis": "beta gamma effort effort.cost effort.infection_cost effort.minimum",
+    "game seir": """
+        beta gamma effort effort.cost effort.infection_cost effort.minimum rewiring rewiring.rate rewiring.to
+        sigma
+    """,
+    "game sir": "beta gamma effort effort.cost effort.infection_cost effort.minimum rewiring rewiring.rate rewiring.to",
+    "game sis": "beta gamma effort effort.cost effort.infection_cost effort.minimum rewiring rewiring.rate rewiring.to",
     "game susceptible_infected": "infection recovery distancing_cost infection_cost",
     "game synchronisation": """
-        frequency coupling sigma controlled incoherence speed start start.point start.normal
-        start.uniform
+        frequency coupling sigma controlled incoherence speed start start.point start.normal start.uniform
     """,
     "game torus": "sigma bandwidth start start.point start.normal start.uniform",
     "game vaccination": "beta gamma maximum vaccination_cost infection_cost",
@@ -146,12 +157,28 @@ OPTIONS = {
         degrees.negative_binomial.dispersion degrees.power_law degrees.power_law.exponent
         degrees.power_law.minimum degrees.power_law.maximum degrees.values degrees.shares
     """,
-    "graph edges": "file nodes header nodes_header weights columns isolated simplify",
+    "graph contact_matrix": "groups contacts reciprocal",
+    "graph contacts": """
+        nodes nodes_header columns isolated file header resolution seconds_per_unit window start end loop gaps
+        longest_gap simplify
+    """,
+    "graph edges": "nodes nodes_header columns isolated file header weights simplify",
     "graph erdos_renyi": "mean_degree",
+    "graph households": "sizes scattered",
     "graph lattice": "shape periodic neighbours",
+    "graph layers": "layers layers.graph layers.weight",
     "graph networkx": "generator simplify",
     "graph regular": "degree",
+    "graph snapshots": """
+        nodes nodes_header columns isolated files files.from files.file table header weights end loop simplify
+    """,
     "graph watts_strogatz": "k p",
+    "strategy acquaintance": "",
+    "strategy betweenness": "samples seed",
+    "strategy core": "",
+    "strategy degree": "",
+    "strategy random": "",
+    "executor mesa": "",
 }
 """Component -> its options; those of a model inside another one have a dotted name."""
 
