@@ -21,9 +21,7 @@ def components_reference(registry: Registry) -> str:
             parts += [f"## {TITLES[kind]}", table(registry, kind, entries)]
     none = [f"`{kind}`" for kind in KINDS if not bundled(registry, kind)]
     if none:
-        parts.append(
-            f"A component may also be of kind {', '.join(none)}; none is bundled, and no scenario names one yet."
-        )
+        parts.append(f"A component may also be of kind {', '.join(none)}; none is bundled.")
     return "\n\n".join(parts) + "\n"
 
 

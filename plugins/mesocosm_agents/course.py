@@ -70,7 +70,8 @@ class Course:
         cohorts = []
         for history, members in found.items():
             engine, numbers = self.engine(history, piece), np.array(members, np.int64)
-            cohorts.append(Cohort(history, numbers, engine, engine.load(states[numbers])))
+            own = states if len(found) == 1 else states[numbers]
+            cohorts.append(Cohort(history, numbers, engine, engine.load(own)))
         return tuple(cohorts)
 
     def engine(self, history: History, piece: int) -> Engine:

@@ -155,12 +155,13 @@ class FiniteAgents(AgentBased):
         return {"group": self._group_names} if self._group_names else {}
 
     def init(self) -> Agents:
-        rows = []
+        # One array for all: a row for each replicate beside it would be as large again.
+        states: StateArray = np.empty((self.replicates, self.problem.graph.node_count), np.int8)
         for replicate in range(self.replicates):
-            rows.append(self._play.graphs.initial_states(replicate, self.context.streams))
+            states[replicate] = self._play.graphs.initial_states(replicate, self.context.streams)
             if self.options.redraw:
                 self.context.report("advance", 0.0, f"graph {replicate + 1} of {self.replicates}")
-        cohorts = self._course.begin(0.0, np.stack(rows), [()] * self.replicates)
+        cohorts = self._course.begin(0.0, states, [()] * self.replicates)
         fired = np.full((self.replicates, len(self.problem.events.items)), np.nan)
         return Agents(0.0, cohorts, np.zeros(self.replicates), fired)
 

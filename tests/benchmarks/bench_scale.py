@@ -91,11 +91,10 @@ def ours(problem: Problem) -> Iterator[tuple[str, int, float, float, float]]:
 
 
 def memory_ratio(problem: Problem, maker: Any, replicates: int) -> float:
-    """Peak memory of a run over that of the contact graph and the states: a byte per agent and replicate, or a word of 64
-    bits per agent and state for 64 replicates."""
+    """Peak memory of a run over that of the contact graph and the states, a byte for each agent and replicate."""
     graph = problem.graph
     csr = graph.indptr.nbytes + graph.indices.nbytes
-    states = graph.node_count * (8 * len(problem.finite_game.states) if replicates >= REPLICATES else replicates)
+    states = graph.node_count * replicates
     tracemalloc.start()
     run_once(problem, maker)
     _, peak = tracemalloc.get_traced_memory()
