@@ -18,6 +18,7 @@ import mesocosm
 from mesocosm import Context
 
 REPLICATES = 64
+SIZES = (1_000_000, 10_000_000)
 HEAD = (
     "| agents | device | seconds a step | two cores, seconds a step | ratio | share of copy bandwidth | device memory, GB |",
     "|---|---|---|---|---|---|---|",
@@ -77,7 +78,7 @@ def copy_bandwidth() -> float:
     return 2 * source.numel() / min(found)
 
 
-def rows(sizes: tuple[int, ...]) -> list[str]:
+def rows(sizes: tuple[int, ...] = SIZES) -> list[str]:
     """The table, or one line that says that there is no GPU."""
     import torch
 
@@ -104,4 +105,4 @@ if __name__ == "__main__":
         os.environ["NUMBA_NUM_THREADS"] = "2"
         print(seconds_per_step(int(sys.argv[2]), "cpu"))
     else:
-        print("\n".join(rows(tuple(int(size) for size in sys.argv[1:]) or (1_000_000, 10_000_000))))
+        print("\n".join(rows(tuple(int(size) for size in sys.argv[1:]) or SIZES)))
