@@ -38,10 +38,10 @@ def refuse_unexpressed(label: str, kind: str, dynamics: Dynamics) -> None:
     """Raise `InputError` where the problem of a dynamics has a feature that it cannot express."""
     missing = sorted(features_of(dynamics.problem) - dynamics.expresses)
     if missing:
-        able = ", ".join(FEATURES[name] for name in sorted(dynamics.expresses)) or "none of such things"
+        able = ", ".join(FEATURES[name] for name in sorted(dynamics.expresses))
         raise InputError(
             f"{kind} cannot express {FEATURES[missing[0]]}",
             where=f"dynamics '{label}'",
-            rule=f"it can express {able}",
+            rule=f"beyond one game on a graph that stays as it is, it can express {able or 'nothing'}",
             hint="take this dynamics out of the scenario, or what it cannot express",
         )
