@@ -125,16 +125,19 @@ class Problem:
         """
         states = np.zeros(graph.node_count, np.int8)
         for nodes, shares in self._strata(graph):
-            counts = largest_remainders(shares * len(nodes))
-            states[generator.permutation(nodes)] = np.repeat(np.arange(len(shares), dtype=np.int8), counts)
+            count = graph.node_count if nodes is None else len(nodes)
+            counts = largest_remainders(shares * count)
+            order = generator.permutation(count if nodes is None else nodes)
+            states[order] = np.repeat(np.arange(len(shares), dtype=np.int8), counts)
         if isinstance(self.game, GroupedGame):
             return self.game.placed(states, graph.group_index()[1]).astype(np.int8)
         return states
 
-    def _strata(self, graph: ContactGraph) -> list[tuple[IntArray, FloatArray]]:
-        everyone = np.arange(graph.node_count, dtype=np.int64)
+    def _strata(self, graph: ContactGraph) -> list[tuple[IntArray | None, FloatArray]]:
+        """Groups of nodes that have shares of their own, each with its shares; None for all nodes."""
         if not self.population.groups:
-            return [(everyone, self.population.shares)]
+            return [(None, self.population.shares)]
+        everyone = np.arange(graph.node_count, dtype=np.int64)
         names, index = graph.group_index()
         return [
             (everyone[index == number], self.population.groups.get(name, self.population.shares))

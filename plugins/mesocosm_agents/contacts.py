@@ -35,7 +35,7 @@ class Contacts:
     size: number of agents N.
     wiring: the graph for kernels.
     rows: shape [N].
-    groups: shape [N], into `group_names`; all zero where the graph has no node attribute `group`.
+    groups: shape [N], into `group_names`; empty where the graph has no node attribute `group`.
     group_names: sorted; empty without groups.
     has_whole_weights: whether sums of weights are free of rounding.
     """
@@ -62,7 +62,7 @@ class Contacts:
             divisor,
         )
         rows = np.ascontiguousarray(policy.rows(graph), np.int64)
-        names, groups = graph.group_index(GROUP) if GROUP in graph.attributes else ((), np.zeros(len(rows), np.int64))
+        names, groups = graph.group_index(GROUP) if GROUP in graph.attributes else ((), np.zeros(0, np.int64))
         return cls(graph.node_count, wiring, rows, groups, names, are_whole(wiring.weights))
 
     def field(self, emission: FloatArray) -> FloatArray:

@@ -129,7 +129,13 @@ class Engine(ABC):
         """
 
 
+def count_states(states: StateArray, state_count: int) -> IntArray:
+    """How many agents are in each state: shapes [replicate, N] to [replicate, state]."""
+    # One state after the other: `bincount` would make an array of eight bytes for each agent, and takes longer.
+    counts = [[np.count_nonzero(row == number) for number in range(state_count)] for row in states]
+    return np.array(counts, np.int64)
+
+
 def occupancy(states: StateArray, state_count: int) -> FloatArray:
     """Share of agents in each state: shapes [replicate, N] to [replicate, state]."""
-    counts = np.stack([np.bincount(row, minlength=state_count) for row in states])
-    return np.asarray(counts / states.shape[1], np.float64)
+    return np.asarray(count_states(states, state_count) / states.shape[1], np.float64)

@@ -20,7 +20,7 @@ from mesocosm import ConstantPolicy, DynamicsError, FiniteStateGame, InputError,
 from mesocosm_agents.arrays import BoolArray, FloatArray, IntArray, Schedule, StateArray
 from mesocosm_agents.compiled import in_threads, is_tabular, make_schedule, make_table
 from mesocosm_agents.contacts import Contacts
-from mesocosm_agents.engine import Engine, Play, Stretch
+from mesocosm_agents.engine import Engine, Play, Stretch, count_states
 from mesocosm_agents.exact_kernels import Crowd, Law, largest_weights, run_windows
 from mesocosm_agents.random_bits import make_coins
 
@@ -111,7 +111,7 @@ class ExactEngine(Engine):
         play, contacts = self.play, self.play.graphs.contacts(replicate)
         top = self._largest_weights(replicate)
         random = make_coins(play.generator(stretch, replicate))
-        counts = np.bincount(states, minlength=len(play.game.states))
+        counts = count_states(states[None], len(play.game.states))[0]
         crowd = Crowd(
             states,
             contacts.rows if play.policy.row_count > 1 else np.zeros(0, np.int64),

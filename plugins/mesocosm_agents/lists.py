@@ -17,7 +17,7 @@ from mesocosm_agents.arrays import FloatArray, IntArray, StateArray
 from mesocosm_agents.compiled import CompiledEngine, in_threads
 from mesocosm_agents.contacts import Contacts
 from mesocosm_agents.contagion import make_contagion, reach
-from mesocosm_agents.engine import Engine, Play, Stretch
+from mesocosm_agents.engine import Engine, Play, Stretch, count_states
 from mesocosm_agents.list_steps import Costs, run_lists
 from mesocosm_agents.random_bits import make_coins
 
@@ -78,7 +78,7 @@ class ListEngine(Engine):
         return np.asarray(paid * (length / held.states.shape[1]), np.float64)
 
     def _count(self, states: StateArray) -> IntArray:
-        return np.stack([np.bincount(row, minlength=len(self.play.game.states)) for row in states])
+        return count_states(states, len(self.play.game.states))
 
     @cached_property
     def _fallback(self) -> CompiledEngine:
